@@ -1,2 +1,51 @@
-//! placeholder
-#![forbid(unsafe_code)]
+#![doc = include_str!("../README.md")]
+
+mod domain;
+mod http;
+#[cfg(any(feature = "cli", feature = "testing"))]
+pub mod local_postgres;
+#[cfg(feature = "testing")]
+pub mod testing;
+
+#[cfg(feature = "issuer")]
+mod auth;
+#[cfg(feature = "issuer")]
+mod config;
+#[cfg(feature = "issuer")]
+mod service;
+#[cfg(feature = "issuer")]
+mod store;
+
+pub use crate::domain::access_token::TokenRefused;
+pub use crate::domain::claims::Claims;
+pub use crate::domain::ids::{SessionId, UserId};
+pub use crate::domain::keys::{KeyError, SigningAlgorithm};
+pub use crate::domain::verifier::Verifier;
+pub use crate::http::error::{AuthError, ErrorCode};
+pub use crate::http::extract::{Authenticated, MaybeAuthenticated};
+pub use crate::http::guard::Guard;
+
+#[cfg(feature = "issuer")]
+pub use crate::auth::accounts::UserDraft;
+#[cfg(feature = "issuer")]
+pub use crate::auth::{Auth, Error};
+#[cfg(feature = "issuer")]
+pub use crate::config::{AuthConfig, ConfigError, Registration};
+#[cfg(feature = "issuer")]
+pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
+#[cfg(feature = "issuer")]
+pub use crate::domain::password::policy::{InvalidMinLength, PasswordPolicy};
+#[cfg(feature = "issuer")]
+pub use crate::domain::secret::{ServerSecret, WeakSecret};
+#[cfg(feature = "issuer")]
+pub use crate::domain::session::Transport;
+#[cfg(feature = "issuer")]
+pub use crate::domain::user::User;
+#[cfg(feature = "issuer")]
+pub use crate::http::answer::SessionTokens;
+#[cfg(feature = "issuer")]
+pub use crate::http::client::{InvalidProxy, TrustedProxies};
+#[cfg(feature = "issuer")]
+pub use crate::http::hide_cookie::HideCookie;
+#[cfg(feature = "issuer")]
+pub use crate::service::hooks::RegistrationError;

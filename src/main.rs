@@ -1,1 +1,68 @@
-fn main() {}
+//! The program `authflow`: the scope of the library as a service of its own. It can do nothing that the library cannot.
+
+#![allow(clippy::print_stdout)]
+
+mod program;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use crate::program::{environment, serve};
+
+/// Short-lived JWT + long-lived refresh token, as a service.
+///
+/// Configured by environment variables (DATABASE_URL, AUTHFLOW_SECRET, ...; see the README) and a file `.env`. Without
+/// DATABASE_URL a private Postgres is made in ./.authflow from the Postgres programs on this machine.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the scope at /auth, with /healthz, /readyz and a guarded /api/me.
+    Serve,
+    /// Apply pending migrations and exit.
+    Migrate,
+}
+
+#[actix_web::main]
+async fn main() -> ExitCode {
+    let command = Arguments::parse().command;
+    let result = match environment::load_dotenv() {
+        Ok(()) => {
+            log_to_stderr();
+            run(command).await
+        }
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("authflow: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(command: Command) -> program::Result {
+    match command {
+        Command::Serve => serve::serve().await,
+        Command::Migrate => {
+            let environment = environment::Environment::prepare()?;
+            let applied = actix_authflow::Auth::migrate(&environment.config).await?;
+            println!("{applied} migrations applied");
+            Ok(())
+        }
+    }
+}
+
+fn log_to_stderr() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,actix_server=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

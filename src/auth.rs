@@ -1,0 +1,243 @@
+//! The handle: everything a host application does with this crate starts here.
+
+pub(crate) mod accounts;
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use actix_web::web::{self, ServiceConfig};
+use tokio::task::spawn_blocking;
+
+use crate::config::{AuthConfig, ConfigError, Registration, span};
+use crate::domain::access_token::AccessTokenRules;
+use crate::domain::clock::Clock;
+use crate::domain::issuing::TokenIssuer;
+use crate::domain::password::hash::Hasher;
+use crate::domain::refresh_token::RefreshTokenKeys;
+use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::http::guard::Guard;
+use crate::http::hide_cookie::HideCookie;
+use crate::http::routes;
+use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::service::revocations::{RevocationWatch, database_time};
+use crate::service::{Lifetimes, Service};
+use crate::store::migrations::{self, MigrationError};
+use crate::store::{Store, StoreError, StoreOptions};
+
+/// Authentication for an actix-web application. Build it once, outside the worker closure; clones share everything.
+///
+/// ```no_run
+/// use actix_authflow::{Auth, AuthConfig, Authenticated};
+/// use actix_web::{App, HttpServer, Responder, get, web};
+///
+/// #[get("/me")]
+/// async fn me(user: Authenticated) -> impl Responder {
+///     format!("user {}", user.id())
+/// }
+///
+/// #[actix_web::main]
+/// async fn main() -> Result<(), Box<dyn std::error::Error>> {
+///     let auth = Auth::connect(AuthConfig::from_env()?).await?;
+///     HttpServer::new(move || {
+///         App::new()
+///             .configure(auth.routes("/auth"))
+///             .service(web::scope("/api").wrap(auth.guard()).service(me))
+///     })
+///     .bind(("127.0.0.1", 8080))?
+///     .run()
+///     .await?;
+///     Ok(())
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Auth {
+    state: web::Data<State>,
+    /// Ends with the last clone.
+    _watch: Arc<RevocationWatch>,
+}
+
+/// Why an [`Auth`] could not be built, or a call on it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A value of the configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The database cannot be reached, or refused.
+    #[error("the database is not available: {0}")]
+    Database(String),
+    /// The migrations could not be applied.
+    #[error("the migrations failed: {0}")]
+    Migration(String),
+    /// There is no such user.
+    #[error("there is no such user")]
+    UnknownUser,
+    /// Another user has this e-mail address or external id.
+    #[error("another user has this e-mail address or external id")]
+    Taken,
+    /// The value cannot be used as an e-mail address or password.
+    #[error("{0}")]
+    Invalid(String),
+    /// The registration hook refused the user.
+    #[error("the registration hook refused the user")]
+    Refused,
+    /// Too many passwords are being hashed; try again.
+    #[error("too many passwords are being hashed")]
+    Overloaded,
+    /// A fault of the set-up or of this crate.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Auth {
+    /// Checks the configuration, reaches the database, applies pending migrations, loads what the guard needs to know, and
+    /// starts the background task that keeps it fresh.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], [`Error::Database`] or [`Error::Migration`]; nothing is left running then.
+    pub async fn connect(config: AuthConfig) -> Result<Self, Error> {
+        config.check()?;
+        blocking(move || Self::connect_blocking(&config)).await
+    }
+
+    /// Applies the migrations that are pending. Several instances may do so at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`] or [`Error::Migration`].
+    pub async fn migrate(config: &AuthConfig) -> Result<usize, Error> {
+        let options = store_options(config);
+        blocking(move || migrate(&options)).await
+    }
+
+    /// Registers the routes of the scope at `path`, and what the extractors need: for [`App::configure`].
+    ///
+    /// [`App::configure`]: actix_web::App::configure
+    pub fn routes(&self, path: &str) -> impl FnOnce(&mut ServiceConfig) + use<> {
+        let (path, state) = (path.to_owned(), self.state.clone());
+        move |app| routes::configure(app, &path, state)
+    }
+
+    /// Middleware that lets only authenticated requests through.
+    pub fn guard(&self) -> Guard {
+        Guard::new(self.verifier())
+    }
+
+    /// Middleware, to be wrapped outermost, that keeps the refresh cookie from handlers and access logs.
+    pub fn hide_cookie(&self) -> HideCookie {
+        HideCookie::new(self.state.cookie.clone())
+    }
+
+    /// The verifier behind the guard.
+    pub fn verifier(&self) -> Verifier {
+        self.state.verifier.clone()
+    }
+
+    /// Whether this node can serve: the database answers. What the guard needs was loaded by [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`] with the reason, within three seconds.
+    pub async fn ready(&self) -> Result<(), Error> {
+        Ok(self.state.run(|service| service.ping().into()).await?)
+    }
+
+    fn connect_blocking(config: &AuthConfig) -> Result<Self, Error> {
+        let options = store_options(config);
+        migrate(&options)?;
+        let store = Store::open(options)?;
+        let signing = config.signing_key()?;
+        let keys = config.verifying_keys(&signing)?;
+        let rules = AccessTokenRules {
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            leeway: DEFAULT_LEEWAY,
+        };
+        let verifier = Verifier::new(keys, rules, Clock::database(database_time(&store)?));
+        let watch = RevocationWatch::start(store.clone(), verifier.clone())?;
+        let issuer = TokenIssuer {
+            key: signing,
+            issuer: config.issuer.clone(),
+            audience: config.audience.clone(),
+            client_id: config.client_id.clone(),
+        };
+        let service = service(config, store, issuer)?;
+        let state = State {
+            service: Arc::new(service),
+            verifier,
+            database: State::database_gate(config.database_pool),
+            hashing: State::hashing_gate(hashing_permits(config)),
+            cookie: config.cookie()?,
+            origins: config.origins()?,
+            proxies: config.trusted_proxies.clone(),
+            registration_open: config.registration == Registration::Open,
+            refresh_requires_access_token: config.refresh_requires_access_token,
+        };
+        Ok(Self { state: web::Data::new(state), _watch: Arc::new(watch) })
+    }
+}
+
+fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
+    let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
+    let hasher = match &config.hooks.foreign_verifier {
+        Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
+        None => hasher,
+    };
+    Ok(Service {
+        store,
+        refresh_keys: RefreshTokenKeys::new(&config.secret, config.secret_previous.as_ref()),
+        issuer,
+        hasher,
+        policy: config.password_policy.clone(),
+        lifetimes: Lifetimes {
+            access: span(config.access_ttl),
+            mobile_access: span(config.mobile_access_ttl),
+            refresh: span(config.refresh_ttl),
+            session: span(config.session_ttl),
+            grace: span(config.refresh_grace),
+        },
+        hooks: config.hooks.clone(),
+    })
+}
+
+fn store_options(config: &AuthConfig) -> StoreOptions {
+    StoreOptions {
+        database_url: config.database_url().to_owned(),
+        pool_size: config.database_pool,
+        pool_timeout: DATABASE_DEADLINE,
+        prepared_statements: config.prepared_statements,
+    }
+}
+
+/// As many hashes at once as there are cores, and as the memory budget allows.
+fn hashing_permits(config: &AuthConfig) -> usize {
+    let by_memory = config.hash_memory / config.hash_params.memory_bytes().max(1);
+    let by_memory = usize::try_from(by_memory).unwrap_or(usize::MAX);
+    available_parallelism().map_or(1, usize::from).min(by_memory).max(1)
+}
+
+fn migrate(options: &StoreOptions) -> Result<usize, Error> {
+    let mut connection = Store::connect(options)?;
+    migrations::run(&mut connection).map_err(|error| match error {
+        MigrationError::Database(error) => Error::Database(error.to_string()),
+        MigrationError::Migration(error) => Error::Migration(error.to_string()),
+    })
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal(error.to_string())))
+}
+
+impl From<StoreError> for Error {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(reason) => Self::Database(reason),
+            StoreError::Refused => Self::Refused,
+            StoreError::Failed(error) => Self::Database(error.to_string()),
+            StoreError::Corrupt(what) => Self::Internal(what.into()),
+        }
+    }
+}

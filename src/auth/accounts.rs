@@ -1,0 +1,212 @@
+//! For hosts with users of their own: users and sessions made, found and ended by the application.
+
+use secrecy::SecretString;
+
+use super::{Auth, Error};
+use crate::domain::email::Email;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::{Device, RevocationReason, Transport};
+use crate::domain::user::User;
+use crate::http::answer::{self, SessionTokens};
+use crate::service::SessionRequest;
+use crate::service::error::{Rejected, ServiceError};
+use crate::store::NewUser;
+
+/// A user to be made by the host application.
+///
+/// ```
+/// use actix_authflow::UserDraft;
+///
+/// let by_password = UserDraft::new().email("alice@example.com").password("correct horse battery");
+/// let by_the_hosts_own_login = UserDraft::new().external_id("customer-4711").roles(["admin"]);
+/// ```
+#[derive(Debug, Clone, Default)]
+#[must_use]
+pub struct UserDraft {
+    email: Option<String>,
+    password: Option<SecretString>,
+    password_hash: Option<String>,
+    external_id: Option<String>,
+    roles: Vec<String>,
+}
+
+impl UserDraft {
+    /// A user with nothing but an id.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An e-mail address, by which the user logs in.
+    pub fn email(mut self, email: impl Into<String>) -> Self {
+        self.email = Some(email.into());
+        self
+    }
+
+    /// A password, which has to meet the policy.
+    pub fn password(mut self, password: impl Into<String>) -> Self {
+        self.password = Some(SecretString::from(password.into()));
+        self
+    }
+
+    /// A password hash made elsewhere: an Argon2id PHC string, or what the hook of
+    /// [`AuthConfig::verify_foreign_hash`](crate::AuthConfig::verify_foreign_hash) understands. At most 1,024 bytes.
+    pub fn password_hash(mut self, hash: impl Into<String>) -> Self {
+        self.password_hash = Some(hash.into());
+        self
+    }
+
+    /// The user's key in the host's own tables. 1 to 255 bytes.
+    pub fn external_id(mut self, id: impl Into<String>) -> Self {
+        self.external_id = Some(id.into());
+        self
+    }
+
+    /// The user's roles, for the `roles` claim. Defaults to none.
+    pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+}
+
+impl Auth {
+    /// Makes a user.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Taken`], [`Error::Invalid`], [`Error::Refused`] by the registration hook, or what can befall any call.
+    pub async fn create_user(&self, draft: UserDraft) -> Result<User, Error> {
+        let user = self.prepare(draft).await?;
+        Ok(self.state.run(move |service| service.create_user(&user).into()).await?)
+    }
+
+    /// The user with this external id, made if there is none. For hosts that log users in by themselves.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_user`](Self::create_user).
+    pub async fn ensure_user(&self, external_id: &str) -> Result<User, Error> {
+        let user = self.prepare(UserDraft::new().external_id(external_id)).await?;
+        Ok(self.state.run(move |service| service.ensure_user(&user).into()).await?)
+    }
+
+    /// Sets a user's password and ends every session of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy.
+    pub async fn set_password(&self, user: UserId, password: SecretString) -> Result<(), Error> {
+        let found = self.state.run(move |service| service.find_user(user).into()).await?;
+        let email = found.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
+        let hash = self.state.hash(move |service| service.hash_new(&password, &email)).await?;
+        Ok(self.state.run(move |service| service.set_password(user, Some(&hash))).await?)
+    }
+
+    /// Replaces a user's roles. They reach access tokens at the next refresh; end the sessions to have them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`].
+    pub async fn set_roles(&self, user: UserId, roles: Vec<String>) -> Result<(), Error> {
+        Ok(self.state.run(move |service| service.set_roles(user, &roles).into()).await?)
+    }
+
+    /// Disables a user and ends every session of theirs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`].
+    pub async fn disable_user(&self, user: UserId) -> Result<(), Error> {
+        Ok(self.state.run(move |service| service.disable_user(user)).await?)
+    }
+
+    /// Takes a disabling back. Sessions stay ended.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`].
+    pub async fn enable_user(&self, user: UserId) -> Result<(), Error> {
+        Ok(self.state.run(move |service| service.enable_user(user).into()).await?)
+    }
+
+    /// Ends every session of a user and erases what identifies the person. The bare row stays for as long as sessions refer
+    /// to it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`].
+    pub async fn delete_user(&self, user: UserId) -> Result<(), Error> {
+        Ok(self.state.run(move |service| service.delete_user(user)).await?)
+    }
+
+    /// Ends every session of a user and answers how many they were. Their access tokens are dead on this node at once, on
+    /// others within about a second.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn revoke_sessions(&self, user: UserId) -> Result<usize, Error> {
+        let reason = RevocationReason::RevokedByHost;
+        Ok(self.state.run(move |service| service.revoke_sessions(user, reason)).await?)
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn revoke_session(&self, session: SessionId) -> Result<(), Error> {
+        let reason = RevocationReason::RevokedByHost;
+        Ok(self.state.run(move |service| service.end_session(session, reason)).await?)
+    }
+
+    /// Starts a session for a user whom the host has authenticated by itself, and answers with its tokens.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`] if there is none or it is disabled.
+    pub async fn start_session(&self, user: UserId, transport: Transport) -> Result<SessionTokens, Error> {
+        let request =
+            SessionRequest { transport, persistent: true, device: Device::default(), replaces: None };
+        let grant = self.state.run(move |service| service.start_session(user, &request)).await?;
+        Ok(answer::session_tokens(grant, &self.state.cookie))
+    }
+
+    async fn prepare(&self, draft: UserDraft) -> Result<NewUser, Error> {
+        let too_long = |value: &Option<String>, most: usize| {
+            value.as_ref().is_some_and(|value| value.is_empty() || value.len() > most || value.contains('\0'))
+        };
+        if too_long(&draft.external_id, 255) {
+            return Err(Error::Invalid("an external id has 1 to 255 bytes and no NUL".into()));
+        }
+        if too_long(&draft.password_hash, 1_024) {
+            return Err(Error::Invalid("a password hash has 1 to 1024 bytes and no NUL".into()));
+        }
+        let email = draft.email.as_deref().map(Email::parse).transpose();
+        let email = email.map_err(|invalid| Error::Invalid(invalid.to_string()))?;
+        let canonical = email.as_ref().map_or("", Email::canonical).to_owned();
+        let password_hash = match draft.password {
+            Some(password) => {
+                Some(self.state.hash(move |service| service.hash_new(&password, &canonical)).await?)
+            }
+            None => draft.password_hash,
+        };
+        let external_id = draft.external_id;
+        Ok(NewUser { id: UserId::new(), email, external_id, password_hash, roles: draft.roles })
+    }
+}
+
+impl From<ServiceError> for Error {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Store(error) => error.into(),
+            ServiceError::Database(reason) => Self::Database(reason.into()),
+            ServiceError::Overloaded => Self::Overloaded,
+            ServiceError::Internal(reason) => Self::Internal(reason),
+            ServiceError::Rejected(Rejected::EmailTaken) => Self::Taken,
+            ServiceError::Rejected(Rejected::UnknownUser) => Self::UnknownUser,
+            ServiceError::Rejected(Rejected::RegistrationRefused) => Self::Refused,
+            ServiceError::Rejected(Rejected::WeakPassword(reason)) => Self::Invalid(reason),
+            ServiceError::Rejected(other) => Self::Internal(format!("unexpected outcome: {other:?}")),
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Configuration: collected by the builder or from the environment, checked whole, then handed to each layer.
+
+mod env;
+mod error;
+mod parts;
+mod values;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use diesel::PgConnection;
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use self::error::ConfigError;
+use crate::domain::access_token::MAX_LIFE;
+use crate::domain::keys::SigningAlgorithm;
+use crate::domain::password::hash::HashParams;
+use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::secret::ServerSecret;
+use crate::domain::user::User;
+use crate::http::client::TrustedProxies;
+use crate::service::hooks::{Hooks, RegistrationError};
+
+/// Whether `POST /register` makes users.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Registration {
+    /// Anybody may register. The default.
+    #[default]
+    Open,
+    /// Users are made by the host application; `/register` answers 404.
+    Closed,
+}
+
+/// The configuration of an [`Auth`](crate::Auth).
+///
+/// Made by [`AuthConfig::from_env`] or, value by value, by [`AuthConfig::new`] and the setters. Nothing is checked before
+/// [`Auth::connect`](crate::Auth::connect), which checks everything.
+///
+/// ```
+/// use std::time::Duration;
+/// use actix_authflow::{AuthConfig, ServerSecret};
+///
+/// # fn secret() -> String { "Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA".into() }
+/// let config = AuthConfig::new("postgres://localhost/app", ServerSecret::new(secret())?)
+///     .issuer("https://app.example.com")
+///     .access_ttl(Duration::from_secs(15 * 60));
+/// config.check()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct AuthConfig {
+    pub(crate) database_url: SecretString,
+    pub(crate) secret: ServerSecret,
+    pub(crate) secret_previous: Option<ServerSecret>,
+    pub(crate) bind: SocketAddr,
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    pub(crate) client_id: String,
+    pub(crate) registration: Registration,
+    pub(crate) access_ttl: Duration,
+    pub(crate) mobile_access_ttl: Duration,
+    pub(crate) refresh_ttl: Duration,
+    pub(crate) session_ttl: Duration,
+    pub(crate) refresh_grace: Duration,
+    pub(crate) refresh_requires_access_token: bool,
+    pub(crate) signing_algorithm: SigningAlgorithm,
+    pub(crate) signing_key_pem: Option<SecretString>,
+    pub(crate) allowed_origins: Vec<String>,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) database_pool: u32,
+    pub(crate) prepared_statements: bool,
+    pub(crate) hash_memory: u64,
+    pub(crate) hash_params: HashParams,
+    pub(crate) password_policy: PasswordPolicy,
+    pub(crate) cookie_name: String,
+    pub(crate) cookie_insecure: bool,
+    pub(crate) hooks: Hooks,
+}
+
+impl AuthConfig {
+    /// A configuration with the defaults, for a database and a master secret.
+    pub fn new(database_url: impl Into<String>, secret: ServerSecret) -> Self {
+        Self {
+            database_url: SecretString::from(database_url.into()),
+            secret,
+            secret_previous: None,
+            bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            issuer: "authflow".into(),
+            audience: "authflow".into(),
+            client_id: "authflow".into(),
+            registration: Registration::default(),
+            access_ttl: Duration::from_secs(30 * 60),
+            mobile_access_ttl: Duration::from_secs(5 * 60),
+            refresh_ttl: Duration::from_secs(14 * 24 * 60 * 60),
+            session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
+            refresh_grace: Duration::from_secs(30),
+            refresh_requires_access_token: true,
+            signing_algorithm: SigningAlgorithm::default(),
+            signing_key_pem: None,
+            allowed_origins: Vec::new(),
+            trusted_proxies: TrustedProxies::default(),
+            database_pool: 16,
+            prepared_statements: true,
+            hash_memory: 256 << 20,
+            hash_params: HashParams::default(),
+            password_policy: PasswordPolicy::default(),
+            cookie_name: "refresh_token".into(),
+            cookie_insecure: false,
+            hooks: Hooks::default(),
+        }
+    }
+}
+
+/// Generates the setters that only store a value.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident: $type:ty),+ $(,)?) => {
+        impl AuthConfig {
+            $(
+                $(#[$doc])*
+                #[must_use]
+                pub fn $name(mut self, $name: $type) -> Self {
+                    self.$name = $name;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! {
+    /// How long an access token of a cookie session lives. Defaults to 30 minutes; at most 24 hours.
+    access_ttl: Duration,
+    /// How long an access token of a body session lives. Defaults to 5 minutes; at most 24 hours.
+    mobile_access_ttl: Duration,
+    /// How long a refresh token lives unused. Defaults to 14 days.
+    refresh_ttl: Duration,
+    /// How long a session lives at most. Defaults to 30 days.
+    session_ttl: Duration,
+    /// How long the predecessor of a refresh token still counts. Defaults to 30 seconds; 0 to 5 minutes. With 0 every token
+    /// is strictly single-use, which is not for browsers: a second tab that refreshes at the same time is theft then.
+    refresh_grace: Duration,
+    /// Whether a refresh needs the access token as well. Defaults to `true`; `false` serves clients that keep it in memory
+    /// only, and then demands a same-origin `Origin` or `Sec-Fetch-Site`.
+    refresh_requires_access_token: bool,
+    /// The algorithm of access tokens. Defaults to EdDSA.
+    signing_algorithm: SigningAlgorithm,
+    /// Whether `/register` makes users. Defaults to open.
+    registration: Registration,
+    /// Proxies whose `X-Forwarded-For` is believed. Defaults to none.
+    trusted_proxies: TrustedProxies,
+    /// The origins whose pages may call the scope, as `https://app.example.com`. Defaults to the scope's own origin.
+    allowed_origins: Vec<String>,
+    /// Database connections at most. Defaults to 16.
+    database_pool: u32,
+    /// Whether statements are prepared once per connection. Defaults to `true`; `false` behind PgBouncer before 1.21.
+    prepared_statements: bool,
+    /// Bytes of memory that password hashing may use at once. Defaults to 256 MiB.
+    hash_memory: u64,
+    /// The cost of a password hash. Defaults to (and is at least) Argon2id with 19 MiB, 2 passes, 1 lane.
+    hash_params: HashParams,
+    /// What a new password must be like. Defaults to 8 characters and not a common password.
+    password_policy: PasswordPolicy,
+    /// Names the cookie without prefix and without `Secure`, for browsers that take no Secure cookies on loopback. Defaults
+    /// to `false`; refused unless [`bind`](Self::bind) is a loopback address.
+    cookie_insecure: bool,
+    /// Where the program `authflow` listens. Defaults to `127.0.0.1:8080`. The library binds nothing.
+    bind: SocketAddr,
+}
+
+impl AuthConfig {
+    /// A second master secret whose tokens are accepted, for changing the secret without logging anybody out.
+    #[must_use]
+    pub fn secret_previous(mut self, secret: ServerSecret) -> Self {
+        self.secret_previous = Some(secret);
+        self
+    }
+
+    /// The `iss` claim of access tokens (RFC 9068 §2.2). Defaults to `authflow`.
+    #[must_use]
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuer = issuer.into();
+        self
+    }
+
+    /// The `aud` claim of access tokens (RFC 9068 §2.2). Defaults to `authflow`.
+    #[must_use]
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = audience.into();
+        self
+    }
+
+    /// The `client_id` claim of access tokens (RFC 9068 §2.2). Defaults to `authflow`.
+    #[must_use]
+    pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.client_id = client_id.into();
+        self
+    }
+
+    /// The last part of the cookie's name. Defaults to `refresh_token`. Applications on several ports of one host need
+    /// different ones, because browsers share cookies between ports.
+    #[must_use]
+    pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
+        self.cookie_name = name.into();
+        self
+    }
+
+    /// A signing key of one's own, Ed25519 or P-256 in PKCS#8 PEM form, instead of the one derived from the secret.
+    #[must_use]
+    pub fn signing_key_pem(mut self, pem: impl Into<String>) -> Self {
+        self.signing_key_pem = Some(SecretString::from(pem.into()));
+        self
+    }
+
+    /// Takes part in the making of a user, in the same transaction: adds rows of the host's own, or refuses.
+    ///
+    /// The hook may run again after a lost race; what it did before has then been rolled back.
+    #[must_use]
+    pub fn on_registration(
+        mut self,
+        hook: impl Fn(&mut PgConnection, &User) -> Result<(), RegistrationError> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.on_registration = Some(Arc::new(hook));
+        self
+    }
+
+    /// Verifies password hashes that were imported from elsewhere: gets the stored hash and the password, answers whether
+    /// they belong together, or `None` for a hash it does not know. After a login the password is hashed anew.
+    #[must_use]
+    pub fn verify_foreign_hash(
+        mut self,
+        verify: impl Fn(&str, &str) -> Option<bool> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.foreign_verifier = Some(Arc::new(verify));
+        self
+    }
+
+    /// Checks every value and the rules between them.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] names the variable, what is wrong with its value, and a remedy.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.check_names()?;
+        self.check_lifetimes()?;
+        self.check_resources()?;
+        self.signing_key()?;
+        self.cookie()?;
+        self.origins().map(drop)
+    }
+
+    /// Where the program `authflow` listens.
+    pub fn bind_address(&self) -> SocketAddr {
+        self.bind
+    }
+
+    /// Whether the cookie goes without `Secure` and prefix.
+    pub fn is_cookie_insecure(&self) -> bool {
+        self.cookie_insecure
+    }
+
+    /// The origins whose pages may call the scope.
+    pub fn origins_allowed(&self) -> &[String] {
+        &self.allowed_origins
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        self.database_url.expose_secret()
+    }
+
+    fn check_names(&self) -> Result<(), ConfigError> {
+        for (variable, value) in [
+            ("AUTHFLOW_ISSUER", &self.issuer),
+            ("AUTHFLOW_AUDIENCE", &self.audience),
+            ("AUTHFLOW_CLIENT_ID", &self.client_id),
+        ] {
+            if value.is_empty() || value.len() > 255 || value.chars().any(char::is_control) {
+                let fault = "must have 1 to 255 bytes and no control characters";
+                return Err(ConfigError::new(variable, fault, "https://app.example.com"));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_lifetimes(&self) -> Result<(), ConfigError> {
+        let day = Duration::from_secs(MAX_LIFE.unsigned_abs());
+        let second = Duration::from_secs(1);
+        for (variable, value, least, most, example) in [
+            ("AUTHFLOW_ACCESS_TTL", self.access_ttl, second, day, "30m"),
+            ("AUTHFLOW_MOBILE_ACCESS_TTL", self.mobile_access_ttl, second, day, "5m"),
+            ("AUTHFLOW_REFRESH_GRACE", self.refresh_grace, Duration::ZERO, 300 * second, "30s"),
+            ("AUTHFLOW_REFRESH_TTL", self.refresh_ttl, second, 3_650 * day, "14d"),
+            ("AUTHFLOW_SESSION_TTL", self.session_ttl, second, 3_650 * day, "30d"),
+        ] {
+            if value < least || value > most {
+                let fault = format!("must be from {}s to {}s", least.as_secs(), most.as_secs());
+                return Err(ConfigError::new(variable, fault, example));
+            }
+        }
+        if self.refresh_ttl > self.session_ttl {
+            let fault = "must not be longer than AUTHFLOW_SESSION_TTL";
+            return Err(ConfigError::new("AUTHFLOW_REFRESH_TTL", fault, "14d"));
+        }
+        if self.refresh_grace >= self.refresh_ttl {
+            let fault = "must be shorter than AUTHFLOW_REFRESH_TTL";
+            return Err(ConfigError::new("AUTHFLOW_REFRESH_GRACE", fault, "30s"));
+        }
+        Ok(())
+    }
+
+    fn check_resources(&self) -> Result<(), ConfigError> {
+        if !(1..=1_000).contains(&self.database_pool) {
+            return Err(ConfigError::new("AUTHFLOW_DATABASE_POOL", "must be from 1 to 1000", "16"));
+        }
+        let one_hash = self.hash_params.memory_bytes();
+        if self.hash_memory < one_hash {
+            let fault = format!("must be at least {one_hash} bytes, for one hash");
+            return Err(ConfigError::new("AUTHFLOW_HASH_MEMORY", fault, "256MiB"));
+        }
+        if self.cookie_insecure && !self.bind.ip().is_loopback() {
+            let fault = "is only for loopback, but AUTHFLOW_BIND is not a loopback address";
+            return Err(ConfigError::new("AUTHFLOW_COOKIE_INSECURE", fault, "0"));
+        }
+        values::check_database_url(self.database_url())
+    }
+}
+
+/// A span of configuration, which is far below chrono's bounds.
+pub(crate) fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
+}

@@ -1,0 +1,106 @@
+//! Access tokens: signed JWTs (RFC 9068), issued with exactly these claims and verified strictly.
+//!
+//! `jsonwebtoken` signs and checks signatures. Everything it is lenient about (form, `typ`, critical headers, types of
+//! claims, times, duplicate members) is decided here.
+
+use serde::Deserialize;
+
+use crate::domain::claims::Claims;
+use crate::domain::clock::UnixSeconds;
+use crate::domain::keys::KeySet;
+use crate::domain::{compact, json};
+
+/// The `typ` of an access token (RFC 9068 §2.1).
+pub(crate) const TYP: &str = "at+jwt";
+
+/// The longest life a token may claim, in seconds. A bound of its own: lowering the configured life must not refuse
+/// tokens that were issued before.
+pub(crate) const MAX_LIFE: UnixSeconds = 24 * 60 * 60;
+
+/// Why an access token is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefused {
+    /// Malformed, not signed by a known key, or not meant for this service.
+    #[error("the access token is invalid")]
+    Invalid,
+    /// In every other respect valid, but past its `exp`.
+    #[error("the access token has expired")]
+    Expired,
+    /// In every other respect valid, but its session was ended.
+    #[error("the session has ended")]
+    Revoked,
+}
+
+/// Whether the clock has a say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeCheck {
+    /// As for every call: not yet expired, not from the future.
+    At(UnixSeconds),
+    /// For refresh and logout, where an expired token is as good: everything but the time claims is verified.
+    Skipped,
+}
+
+/// What an access token must say to be accepted here.
+#[derive(Debug, Clone)]
+pub(crate) struct AccessTokenRules {
+    pub(crate) issuer: String,
+    pub(crate) audience: String,
+    /// How many seconds clocks may differ.
+    pub(crate) leeway: UnixSeconds,
+}
+
+impl AccessTokenRules {
+    /// Verifies the form, the signature and the claims, in this order: "expired" is a verdict on otherwise valid tokens
+    /// only (RFC 8725 §3.3).
+    pub(crate) fn verify(&self, keys: &KeySet, token: &str, time: TimeCheck) -> Result<Claims, TokenRefused> {
+        let token = compact::split(token).ok_or(TokenRefused::Invalid)?;
+        let header: Header = json::from_slice(&token.header).map_err(|_| TokenRefused::Invalid)?;
+        let key = keys.find(&header.kid).ok_or(TokenRefused::Invalid)?;
+        let pinned = header.alg == key.algorithm().as_str() && header.is_access_token();
+        if !pinned || !key.verify(token.signed, token.signature) {
+            return Err(TokenRefused::Invalid);
+        }
+        let claims: Claims = json::from_slice(&token.payload).map_err(|_| TokenRefused::Invalid)?;
+        self.check(&claims)?;
+        match time {
+            TimeCheck::At(now) => self.check_time(&claims, now)?,
+            TimeCheck::Skipped => {}
+        }
+        Ok(claims)
+    }
+
+    fn check(&self, claims: &Claims) -> Result<(), TokenRefused> {
+        let life = claims.exp - claims.iat;
+        let ok = claims.iss == self.issuer
+            && claims.aud.contains(&self.audience)
+            && !claims.client_id.is_empty()
+            && (1..=MAX_LIFE).contains(&life);
+        if ok { Ok(()) } else { Err(TokenRefused::Invalid) }
+    }
+
+    fn check_time(&self, claims: &Claims, now: UnixSeconds) -> Result<(), TokenRefused> {
+        let from = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
+        if from - self.leeway > now {
+            return Err(TokenRefused::Invalid);
+        }
+        if now >= claims.exp + self.leeway { Err(TokenRefused::Expired) } else { Ok(()) }
+    }
+}
+
+/// The header of a token: these members and no others. Keys and certificates in it (`jwk`, `jku`, `x5u`, `x5c`),
+/// extensions (`crit`, `b64`) and encryption (`enc`, `zip`, `cty`) are thereby refused (RFC 8725 §3.10).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+impl Header {
+    /// Media types are compared without case, and `application/` may be left out (RFC 7515 §4.1.9).
+    fn is_access_token(&self) -> bool {
+        let typ = self.typ.to_ascii_lowercase();
+        typ.strip_prefix("application/").unwrap_or(&typ) == TYP
+    }
+}

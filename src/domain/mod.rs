@@ -1,0 +1,28 @@
+//! Pure rules: tokens, keys, claims, passwords and the decision about a rotation. No I/O, no clock of its own, no web framework.
+
+pub(crate) mod access_token;
+pub(crate) mod claims;
+pub(crate) mod clock;
+pub(crate) mod compact;
+pub(crate) mod ids;
+pub(crate) mod json;
+pub(crate) mod keys;
+pub(crate) mod revocations;
+pub(crate) mod verifier;
+
+#[cfg(feature = "issuer")]
+pub(crate) mod email;
+#[cfg(feature = "issuer")]
+pub(crate) mod issuing;
+#[cfg(feature = "issuer")]
+pub(crate) mod password;
+#[cfg(feature = "issuer")]
+pub(crate) mod refresh_token;
+#[cfg(feature = "issuer")]
+pub(crate) mod rotation;
+#[cfg(feature = "issuer")]
+pub(crate) mod secret;
+#[cfg(feature = "issuer")]
+pub(crate) mod session;
+#[cfg(feature = "issuer")]
+pub(crate) mod user;

@@ -1,0 +1,119 @@
+//! Words about sessions that every layer uses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::domain::ids::{SessionId, UserId};
+
+/// How the refresh token of a session travels, for the session's whole life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Transport {
+    /// In an HttpOnly cookie: browsers.
+    #[default]
+    Cookie,
+    /// In the JSON body: mobile and other native clients.
+    Body,
+}
+
+impl Transport {
+    /// The word in the database and in JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cookie => "cookie",
+            Self::Body => "body",
+        }
+    }
+}
+
+/// Why a session was ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RevocationReason {
+    /// The user logged out.
+    LoggedOut,
+    /// A new login came with the old session's refresh token.
+    Replaced,
+    /// The user ended it from another session.
+    RevokedByUser,
+    /// The host application ended it.
+    RevokedByHost,
+    /// The password was set anew.
+    PasswordChanged,
+    /// A retired refresh token was presented: somebody has a copy.
+    Reuse,
+    /// The user was disabled.
+    UserDisabled,
+    /// The user was deleted.
+    UserDeleted,
+    /// The user had too many sessions.
+    Evicted,
+    /// Unused for longer than the refresh token lives.
+    Idle,
+    /// The absolute life was over.
+    Expired,
+    /// A refresh token came that is newer than the database: the database is an older copy.
+    DatabaseRestored,
+}
+
+impl RevocationReason {
+    const ALL: [(Self, &'static str); 12] = [
+        (Self::LoggedOut, "logged_out"),
+        (Self::Replaced, "replaced"),
+        (Self::RevokedByUser, "revoked_by_user"),
+        (Self::RevokedByHost, "revoked_by_host"),
+        (Self::PasswordChanged, "password_changed"),
+        (Self::Reuse, "reuse"),
+        (Self::UserDisabled, "user_disabled"),
+        (Self::UserDeleted, "user_deleted"),
+        (Self::Evicted, "evicted"),
+        (Self::Idle, "idle"),
+        (Self::Expired, "expired"),
+        (Self::DatabaseRestored, "database_restored"),
+    ];
+
+    /// The word in `authflow.sessions.revoked_reason`.
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl FromStr for RevocationReason {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(reason, _)| *reason).ok_or(())
+    }
+}
+
+impl fmt::Display for RevocationReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What is remembered about the device a session was started on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Device {
+    pub(crate) name: Option<String>,
+    pub(crate) user_agent: Option<String>,
+    pub(crate) ip: Option<String>,
+}
+
+/// A live session as its tokens need it, read in the moment `now` of the database.
+#[derive(Debug, Clone)]
+pub(crate) struct LiveSession {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) email: Option<String>,
+    pub(crate) user_created_at: DateTime<Utc>,
+    pub(crate) roles: Vec<String>,
+    pub(crate) transport: Transport,
+    pub(crate) persistent: bool,
+    pub(crate) authenticated_at: DateTime<Utc>,
+    /// The idle end of the current generation.
+    pub(crate) refresh_expires_at: DateTime<Utc>,
+    pub(crate) now: DateTime<Utc>,
+}

@@ -1,0 +1,93 @@
+//! The verifier: what a guard needs, and all a service needs that only checks tokens.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
+use crate::domain::claims::Claims;
+use crate::domain::clock::Clock;
+use crate::domain::keys::{KeyError, KeySet};
+use crate::domain::revocations::Revocations;
+
+/// How many seconds clocks may differ by default.
+pub(crate) const DEFAULT_LEEWAY: i64 = 5;
+
+/// Verifies access tokens. Cheap to clone; touches no database and no network.
+///
+/// An application that issues tokens gets one from its [`Auth`](crate::Auth). A service that only checks them builds one
+/// from the issuer's public keys:
+///
+/// ```
+/// use actix_authflow::Verifier;
+///
+/// let jwks = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","use":"sig","kid":"2026",
+///     "x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
+/// let verifier = Verifier::from_jwks(jwks, "https://login.example.com", "my-api")?;
+/// assert!(verifier.verify("not a token").is_err());
+/// # Ok::<(), actix_authflow::KeyError>(())
+/// ```
+#[derive(Clone)]
+pub struct Verifier(Arc<Inner>);
+
+struct Inner {
+    keys: ArcSwap<KeySet>,
+    rules: AccessTokenRules,
+    clock: Clock,
+    revocations: Revocations,
+}
+
+impl Verifier {
+    /// A verifier for tokens of `issuer` meant for `audience`, by the public keys in a JSON Web Key Set (RFC 7517 §5).
+    ///
+    /// It knows of no revocations: a token of an ended session is accepted until it expires.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if the document is malformed or a key in it cannot be used.
+    pub fn from_jwks(
+        jwks: &str,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Result<Self, KeyError> {
+        let rules =
+            AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY };
+        Ok(Self::new(KeySet::from_jwks(jwks.as_bytes())?, rules, Clock::System))
+    }
+
+    pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
+        let revocations = Revocations::default();
+        Self(Arc::new(Inner { keys: ArcSwap::from_pointee(keys), rules, clock, revocations }))
+    }
+
+    /// Verifies an access token (RFC 9068 §4) and that its session is not known to have ended.
+    ///
+    /// # Errors
+    ///
+    /// [`TokenRefused`] says whether the token is invalid, expired or of an ended session.
+    pub fn verify(&self, token: &str) -> Result<Claims, TokenRefused> {
+        let claims = self.0.rules.verify(&self.0.keys.load(), token, TimeCheck::At(self.0.clock.now()))?;
+        if self.0.revocations.contains(claims.sid) { Err(TokenRefused::Revoked) } else { Ok(claims) }
+    }
+
+    /// Verifies everything but the time claims, as refresh and logout do.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn verify_even_if_expired(&self, token: &str) -> Result<Claims, TokenRefused> {
+        self.0.rules.verify(&self.0.keys.load(), token, TimeCheck::Skipped)
+    }
+
+    #[cfg(feature = "issuer")]
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        self.0.keys.load_full()
+    }
+
+    #[cfg(feature = "issuer")]
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    #[cfg(feature = "issuer")]
+    pub(crate) fn revocations(&self) -> &Revocations {
+        &self.0.revocations
+    }
+}

@@ -1,0 +1,61 @@
+//! Middleware that keeps the refresh cookie from the application's handlers and logs.
+
+use std::future::{Ready, ready};
+use std::sync::Arc;
+
+use actix_web::Error;
+use actix_web::HttpMessage as _;
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+
+use super::cookie::RefreshCookie;
+
+/// Takes the refresh cookie out of every request; the auth scope still finds it.
+///
+/// A `__Host-` cookie has `Path=/`, so a browser sends it with every request to the host. Wrap the application in this
+/// outermost (that is, with the last `.wrap`), and neither handlers nor access logs ever see it (NIST SP 800-63B-4 §5.1.1).
+#[derive(Clone)]
+pub struct HideCookie(Arc<RefreshCookie>);
+
+impl HideCookie {
+    pub(crate) fn new(cookie: RefreshCookie) -> Self {
+        Self(Arc::new(cookie))
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for HideCookie
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Transform = HideCookieMiddleware<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(HideCookieMiddleware { service, cookie: Arc::clone(&self.0) }))
+    }
+}
+
+#[doc(hidden)]
+pub struct HideCookieMiddleware<S> {
+    service: S,
+    cookie: Arc<RefreshCookie>,
+}
+
+impl<S, B> Service<ServiceRequest> for HideCookieMiddleware<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+{
+    type Response = ServiceResponse<B>;
+    type Error = Error;
+    type Future = S::Future;
+
+    forward_ready!(service);
+
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        let stripped = self.cookie.strip(request.headers_mut());
+        request.extensions_mut().insert(stripped);
+        self.service.call(request)
+    }
+}

@@ -1,0 +1,79 @@
+//! The routes of the scope. This file is the one table of them.
+
+mod jwks;
+mod login;
+mod logout;
+mod me;
+mod refresh;
+mod register;
+
+use actix_web::http::header;
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{Resource, Route, web};
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::domain::session::Transport;
+use crate::http::client::clean_device_name;
+use crate::http::error::{AuthError, ErrorCode};
+use crate::http::state::State;
+use crate::service::SessionRequest;
+
+/// Registers the scope at `path`, with every route of the contract, and the verifier for the extractors.
+pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Data<State>) {
+    let mut scope = web::scope(path)
+        .wrap(
+            DefaultHeaders::new()
+                .add((header::CACHE_CONTROL, "no-store"))
+                .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
+        )
+        .service(only("/login", "POST", web::post().to(login::login)))
+        .service(only("/refresh", "POST", web::post().to(refresh::refresh)))
+        .service(only("/logout", "POST", web::post().to(logout::logout)))
+        .service(only("/me", "GET", web::get().to(me::me)))
+        .service(only("/.well-known/jwks.json", "GET", web::get().to(jwks::jwks)))
+        .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
+    if state.registration_open {
+        scope = scope.service(only("/register", "POST", web::post().to(register::register)));
+    }
+    app.app_data(state.verifier.clone()).service(scope.app_data(state));
+}
+
+/// A path with one method; every other method is answered with 405 and `Allow`.
+fn only(path: &str, allow: &'static str, route: Route) -> Resource {
+    let refuse = move || async move { Err::<&str, _>(AuthError::method_not_allowed(allow)) };
+    web::resource(path).route(route).default_service(web::to(refuse))
+}
+
+/// The body of `/register` and `/login`.
+#[derive(Deserialize)]
+struct Credentials {
+    email: String,
+    password: SecretString,
+    #[serde(default)]
+    transport: Transport,
+    device_name: Option<String>,
+    #[serde(default = "remember_by_default")]
+    remember: bool,
+}
+
+fn remember_by_default() -> bool {
+    true
+}
+
+impl Credentials {
+    /// What the request asks for besides authentication. Ends the session whose genuine cookie came along.
+    fn session_request(
+        &self,
+        state: &State,
+        request: &actix_web::HttpRequest,
+    ) -> Result<SessionRequest, AuthError> {
+        let name = self.device_name.as_deref().and_then(clean_device_name);
+        Ok(SessionRequest {
+            transport: self.transport,
+            persistent: self.remember,
+            device: state.device(request, name),
+            replaces: state.replaced_token(request)?.map(|token| token.session()),
+        })
+    }
+}

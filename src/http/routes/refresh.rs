@@ -1,0 +1,92 @@
+//! `POST /refresh`.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use zeroize::Zeroizing;
+
+use crate::domain::claims::Claims;
+use crate::domain::refresh_token::RefreshToken;
+use crate::domain::session::Transport;
+use crate::http::body::OptionalCommand;
+use crate::http::csrf::Evidence;
+use crate::http::error::{AuthError, ErrorCode};
+use crate::http::state::State;
+use crate::http::{answer, bearer};
+use crate::service::RefreshRequest;
+
+/// The body of `/refresh` and `/logout`: the refresh token of a client without cookies.
+#[derive(Deserialize, Default)]
+pub(super) struct RefreshTokenBody {
+    refresh_token: Option<SecretString>,
+}
+
+/// Exchanges the (expired) access token and the refresh token for new ones. No answer of this route clears the cookie.
+pub(super) async fn refresh(
+    state: web::Data<State>,
+    request: HttpRequest,
+    OptionalCommand(body): OptionalCommand<RefreshTokenBody>,
+) -> Result<HttpResponse, AuthError> {
+    let presented = presented(&state, &request, &body)?.ok_or(ErrorCode::Unauthorized)?;
+    let access_token = bearer::token(&request)?;
+    if access_token.is_none() {
+        without_access_token(&state, &request)?;
+    }
+    let (transport, token) = presented.parse(&state).ok_or(ErrorCode::RefreshTokenInvalid)?;
+    let claims = access_token.map(|token| state.verifier.verify_even_if_expired(token)).transpose()?;
+    belongs_together(claims.as_ref(), &token)?;
+    let refresh = RefreshRequest { token, transport, user: claims.map(|claims| claims.user_id()) };
+    let grant = state.run(move |service| service.refresh(&refresh)).await?;
+    Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
+}
+
+/// A refresh token as it came, unverified.
+pub(super) struct Presented {
+    transport: Transport,
+    text: Zeroizing<Vec<u8>>,
+}
+
+/// The refresh token of the request, from the cookie or from the body, but not from both.
+pub(super) fn presented(
+    state: &State,
+    request: &HttpRequest,
+    body: &RefreshTokenBody,
+) -> Result<Option<Presented>, AuthError> {
+    match (state.refresh_cookie(request)?, &body.refresh_token) {
+        (None, None) => Ok(None),
+        (Some(text), None) => Ok(Some(Presented { transport: Transport::Cookie, text })),
+        (None, Some(text)) => {
+            let text = Zeroizing::new(text.expose_secret().as_bytes().to_vec());
+            Ok(Some(Presented { transport: Transport::Body, text }))
+        }
+        (Some(_), Some(_)) => Err(AuthError::with_detail(
+            ErrorCode::InvalidRequest,
+            "The refresh token was sent both in the cookie and in the body.",
+        )),
+    }
+}
+
+impl Presented {
+    /// The token, if its tag is genuine.
+    pub(super) fn parse(self, state: &State) -> Option<(Transport, RefreshToken)> {
+        let token = state.service.refresh_keys.parse(&self.text)?;
+        Some((self.transport, token))
+    }
+}
+
+/// A refresh without access token is for clients that keep it in memory only; they must then show their origin.
+fn without_access_token(state: &State, request: &HttpRequest) -> Result<(), AuthError> {
+    if state.refresh_requires_access_token {
+        return Err(ErrorCode::AccessTokenRequired.into());
+    }
+    state.check_origin(request, Evidence::Required)
+}
+
+/// Decided before any query: both tokens name one session. That both name one user is a condition of the rotation.
+fn belongs_together(claims: Option<&Claims>, token: &RefreshToken) -> Result<(), AuthError> {
+    match claims {
+        Some(claims) if claims.session_id() != token.session() => Err(ErrorCode::TokenMismatch.into()),
+        _ => Ok(()),
+    }
+}

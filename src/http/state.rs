@@ -1,0 +1,156 @@
+//! What the routes share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::{HttpMessage as _, HttpRequest};
+use zeroize::Zeroizing;
+
+use super::client::{ClientAddress, TrustedProxies, clean_user_agent};
+use super::cookie::{RefreshCookie, StrippedCookie};
+use super::csrf::{Evidence, OriginPolicy, requested_host};
+use super::error::{AuthError, ErrorCode};
+use super::gate::{Gate, Limits, NotDone};
+use crate::domain::refresh_token::RefreshToken;
+use crate::domain::session::Device;
+use crate::domain::verifier::Verifier;
+use crate::service::error::{Rejected, ServiceError};
+use crate::service::{Outcome, Service, revocations};
+
+/// How long a request waits for the database, its turn included. Below the 3 s after which it must have an answer.
+pub(crate) const DATABASE_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// The state of the scope: one per [`Auth`](crate::Auth), shared by all workers.
+pub(crate) struct State {
+    pub(crate) service: Arc<Service>,
+    pub(crate) verifier: Verifier,
+    pub(crate) database: Gate,
+    pub(crate) hashing: Gate,
+    pub(crate) cookie: RefreshCookie,
+    pub(crate) origins: OriginPolicy,
+    pub(crate) proxies: TrustedProxies,
+    pub(crate) registration_open: bool,
+    pub(crate) refresh_requires_access_token: bool,
+}
+
+impl State {
+    /// As many jobs as there are connections; the wait for one is in async code.
+    pub(crate) fn database_gate(connections: u32) -> Gate {
+        let jobs = usize::try_from(connections).unwrap_or(1);
+        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline: DATABASE_DEADLINE })
+    }
+
+    /// As many hashes as memory and cores allow; a queue longer than what its patience can serve would only waste it.
+    pub(crate) fn hashing_gate(permits: usize) -> Gate {
+        let patience = Duration::from_secs(2);
+        Gate::new(Limits {
+            jobs: permits,
+            queue: permits * 128,
+            patience,
+            deadline: patience + Duration::from_secs(3),
+        })
+    }
+
+    /// Runs an operation that needs the database. Sessions it ended are dead on this node before the answer goes out.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (service, verifier) = (Arc::clone(&self.service), self.verifier.clone());
+        let job = move || {
+            let outcome = operation(&service);
+            revocations::remember(&verifier, &outcome.ended);
+            outcome.result
+        };
+        self.database
+            .run(job)
+            .await
+            .unwrap_or_else(|not_done| Err(ServiceError::Database(not_done_reason(not_done))))
+    }
+
+    /// Runs an operation that hashes a password.
+    pub(crate) async fn hash<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&Service) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let service = Arc::clone(&self.service);
+        let job = move || operation(&service);
+        self.hashing.run(job).await.unwrap_or_else(|_| Err(ServiceError::Overloaded))
+    }
+
+    /// The value of the refresh cookie, if there is one; two are refused.
+    pub(crate) fn refresh_cookie(
+        &self,
+        request: &HttpRequest,
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, AuthError> {
+        let extensions = request.extensions();
+        let value = match extensions.get::<StrippedCookie>() {
+            Some(stripped) => stripped.read(),
+            None => self.cookie.read(request.headers()),
+        };
+        let value = value.map_err(|_| {
+            AuthError::with_detail(ErrorCode::InvalidRequest, "The refresh cookie was sent twice.")
+        })?;
+        Ok(value.map(|value| Zeroizing::new(value.to_vec())))
+    }
+
+    /// Whether the page behind a state-changing request may send it.
+    pub(crate) fn check_origin(&self, request: &HttpRequest, evidence: Evidence) -> Result<(), AuthError> {
+        let checked = self.origins.check(request.headers(), requested_host(request.head()), evidence);
+        checked.map_err(|rejected| {
+            tracing::debug!(%rejected, "a request was refused for its origin");
+            ErrorCode::CsrfRejected.into()
+        })
+    }
+
+    /// The genuine refresh token in the cookie of a login or registration. Anything else there is ignored.
+    pub(crate) fn replaced_token(&self, request: &HttpRequest) -> Result<Option<RefreshToken>, AuthError> {
+        let value = self.refresh_cookie(request)?;
+        Ok(value.and_then(|value| self.service.refresh_keys.parse(&value)))
+    }
+
+    /// What is worth remembering about the device behind a request.
+    pub(crate) fn device(&self, request: &HttpRequest, name: Option<String>) -> Device {
+        let address = ClientAddress::of(request.peer_addr(), request.headers(), &self.proxies);
+        let user_agent = request.headers().get(actix_web::http::header::USER_AGENT);
+        Device {
+            name,
+            user_agent: user_agent.and_then(|value| clean_user_agent(value.as_bytes())),
+            ip: address.map(|address| address.to_string()),
+        }
+    }
+}
+
+fn not_done_reason(not_done: NotDone) -> &'static str {
+    match not_done {
+        NotDone::Busy => "every connection is busy",
+        NotDone::TimedOut => "the database took too long",
+        NotDone::Died => "a database job died",
+    }
+}
+
+/// From what an operation came to, to what the client is told. The one place where they meet.
+impl From<ServiceError> for AuthError {
+    fn from(error: ServiceError) -> Self {
+        let rejected = match error {
+            ServiceError::Rejected(rejected) => rejected,
+            ServiceError::Overloaded => return ErrorCode::Overloaded.into(),
+            ServiceError::Store(_) | ServiceError::Database(_) | ServiceError::Internal(_) => {
+                tracing::error!(%error, "a request could not be answered");
+                return ErrorCode::StorageUnavailable.into();
+            }
+        };
+        Self::from(match rejected {
+            Rejected::WeakPassword(detail) => return Self::with_detail(ErrorCode::WeakPassword, detail),
+            Rejected::EmailTaken => ErrorCode::EmailTaken,
+            Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
+            Rejected::RegistrationRefused => ErrorCode::Forbidden,
+            Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,
+            Rejected::RefreshTokenExpired => ErrorCode::RefreshTokenExpired,
+            Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,
+            Rejected::SessionRevoked => ErrorCode::SessionRevoked,
+            Rejected::TokenMismatch => ErrorCode::TokenMismatch,
+            Rejected::UnknownUser => ErrorCode::NotFound,
+        })
+    }
+}

@@ -1,0 +1,87 @@
+//! Where the program's configuration comes from: the environment, `.env`, and for a newcomer a private Postgres.
+
+use std::fs::{self, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use actix_authflow::AuthConfig;
+use actix_authflow::local_postgres::LocalPostgres;
+use uuid::Uuid;
+
+use super::Result;
+
+/// What the program keeps for a newcomer.
+const DIRECTORY: &str = ".authflow";
+
+/// The configuration, and what has to outlive it.
+pub(crate) struct Environment {
+    pub(crate) config: AuthConfig,
+    /// Present where no `DATABASE_URL` was given. Stops when dropped.
+    pub(crate) local: Option<Local>,
+}
+
+/// The newcomer's private set-up.
+pub(crate) struct Local {
+    pub(crate) postgres: LocalPostgres,
+    pub(crate) secret_file: PathBuf,
+}
+
+/// Reads `.env` from here or above; variables that are set already win.
+pub(crate) fn load_dotenv() -> Result {
+    match dotenvy::dotenv() {
+        Err(error) if !error.not_found() => Err(format!("the file .env cannot be read: {error}").into()),
+        _ => Ok(()),
+    }
+}
+
+impl Environment {
+    /// Reads the environment. Without `DATABASE_URL` it starts the private Postgres in `./.authflow` and, unless
+    /// `AUTHFLOW_SECRET` is set, keeps a generated secret beside it.
+    pub(crate) fn prepare() -> Result<Self> {
+        if is_set("DATABASE_URL") {
+            return Ok(Self { config: AuthConfig::from_env()?, local: None });
+        }
+        let directory = Path::new(DIRECTORY);
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
+        ignore_in_git(directory)?;
+        let secret_file = directory.join("secret");
+        let mut variables: Vec<(String, String)> = std::env::vars().collect();
+        if !is_set("AUTHFLOW_SECRET") {
+            variables.push(("AUTHFLOW_SECRET".into(), kept_secret(&secret_file)?));
+        }
+        let postgres = LocalPostgres::open(&directory.join("postgres"))?;
+        variables.push(("DATABASE_URL".into(), postgres.url("postgres")));
+        let config = AuthConfig::from_variables(variables)?;
+        Ok(Self { config, local: Some(Local { postgres, secret_file }) })
+    }
+}
+
+fn is_set(name: &str) -> bool {
+    std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// The secret in the file, generated at the first start. Only its owner may read it.
+fn kept_secret(file: &Path) -> Result<String> {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
+        Ok(mut new) => {
+            // Two UUIDs of version 4 have 244 random bits from the operating system.
+            let secret = format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple());
+            new.write_all(secret.as_bytes())?;
+            Ok(secret)
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Ok(fs::read_to_string(file)?.trim().to_owned())
+        }
+        Err(error) => Err(format!("{} cannot be written: {error}", file.display()).into()),
+    }
+}
+
+/// Nobody should commit a database and a secret by accident.
+fn ignore_in_git(directory: &Path) -> Result {
+    match OpenOptions::new().write(true).create_new(true).open(directory.join(".gitignore")) {
+        Ok(mut file) => Ok(file.write_all(b"*\n")?),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

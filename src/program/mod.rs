@@ -1,0 +1,8 @@
+//! The parts of the program.
+
+pub(crate) mod environment;
+pub(crate) mod screen;
+pub(crate) mod serve;
+
+/// Errors go to a person, as one line.
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;

@@ -1,0 +1,104 @@
+//! Users, for hosts that manage them: made, found, disabled, deleted.
+
+use super::error::{Rejected, ServiceError};
+use super::{Outcome, Service};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::RevocationReason;
+use crate::domain::user::User;
+use crate::store::{NewUser, Session, StoreError};
+
+impl Service {
+    /// Makes a user.
+    pub(crate) fn create_user(&self, user: &NewUser) -> Result<User, ServiceError> {
+        match self.store.transaction(|session| self.insert_user(session, user)) {
+            Ok(Some(user)) => Ok(user),
+            Ok(None) => Err(Rejected::EmailTaken.into()),
+            Err(StoreError::Refused) => Err(Rejected::RegistrationRefused.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The user with this external id, made if there is none. Two that ask at once get the same one.
+    pub(crate) fn ensure_user(&self, user: &NewUser) -> Result<User, ServiceError> {
+        let external_id = user.external_id.as_deref().unwrap_or_default();
+        let known = self.store.run(|session| session.find_user_by_external_id(external_id))?;
+        if let Some(user) = known {
+            return Ok(user);
+        }
+        match self.create_user(user) {
+            Err(ServiceError::Rejected(Rejected::EmailTaken)) => {
+                let known = self.store.run(|session| session.find_user_by_external_id(external_id))?;
+                known.ok_or(Rejected::EmailTaken.into())
+            }
+            other => other,
+        }
+    }
+
+    /// Sets or removes the password and ends every session that the old one started.
+    pub(crate) fn set_password(&self, user: UserId, hash: Option<&str>) -> Outcome<()> {
+        self.change_and_end_sessions(user, RevocationReason::PasswordChanged, |session| {
+            session.set_password(user, hash)
+        })
+    }
+
+    /// Disables a user: no login, no refresh, no session.
+    pub(crate) fn disable_user(&self, user: UserId) -> Outcome<()> {
+        self.change_and_end_sessions(user, RevocationReason::UserDisabled, |session| {
+            session.disable_user(user)
+        })
+    }
+
+    /// Takes a disabling back. Sessions stay ended.
+    pub(crate) fn enable_user(&self, user: UserId) -> Result<(), ServiceError> {
+        let found = self.store.run(|session| session.enable_user(user))?;
+        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    }
+
+    /// Ends every session and erases what identifies the person.
+    pub(crate) fn delete_user(&self, user: UserId) -> Outcome<()> {
+        self.change_and_end_sessions(user, RevocationReason::UserDeleted, |session| session.erase_user(user))
+    }
+
+    /// Replaces the roles. They reach tokens at the next refresh.
+    pub(crate) fn set_roles(&self, user: UserId, roles: &[String]) -> Result<(), ServiceError> {
+        let found = self.store.run(|session| session.set_roles(user, roles))?;
+        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    }
+
+    /// Ends every session of a user.
+    pub(crate) fn revoke_sessions(&self, user: UserId, reason: RevocationReason) -> Outcome<usize> {
+        let ended = self.store.transaction(|session| end_all(session, user, reason));
+        match ended {
+            Ok(ended) => Outcome { result: Ok(ended.len()), ended },
+            Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+
+    /// `users` first, then `sessions`: a login or refresh under way holds `FOR SHARE` on one of them and is either waited
+    /// for and ended, or waits and finds the change.
+    fn change_and_end_sessions(
+        &self,
+        user: UserId,
+        reason: RevocationReason,
+        change: impl Fn(&mut Session<'_>) -> Result<bool, StoreError>,
+    ) -> Outcome<()> {
+        let ended = self.store.transaction(|session| {
+            if change(session)? { end_all(session, user, reason).map(Some) } else { Ok(None) }
+        });
+        match ended {
+            Ok(Some(ended)) => Outcome { result: Ok(()), ended },
+            Ok(None) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
+            Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+}
+
+fn end_all(
+    session: &mut Session<'_>,
+    user: UserId,
+    reason: RevocationReason,
+) -> Result<Vec<SessionId>, StoreError> {
+    let ended = session.revoke_all(user, reason)?;
+    session.delete_chains(&ended)?;
+    Ok(ended)
+}

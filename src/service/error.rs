@@ -1,0 +1,54 @@
+//! What an operation may end with besides success.
+
+use crate::store::StoreError;
+
+/// An outcome that the caller is told about. Nothing has gone wrong on our side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Rejected {
+    /// The password does not meet the policy, for this reason.
+    WeakPassword(String),
+    /// Another user has this e-mail address (or external id).
+    EmailTaken,
+    /// Unknown user, wrong password, disabled, no password: not told apart.
+    InvalidCredentials,
+    /// The host's registration hook does not want this user.
+    RegistrationRefused,
+    /// Not a refresh token of a session of this transport.
+    RefreshTokenInvalid,
+    /// The idle or the absolute life of the session is over.
+    RefreshTokenExpired,
+    /// A retired refresh token: its session has been ended.
+    RefreshTokenReused,
+    /// The session was ended before, or its user disabled.
+    SessionRevoked,
+    /// The access token names another user than the session's.
+    TokenMismatch,
+    /// No such user.
+    UnknownUser,
+}
+
+/// Anything but success.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ServiceError {
+    /// An expected outcome.
+    #[error("{0:?}")]
+    Rejected(Rejected),
+    /// The database did not do its part.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The database's turn did not come, or its answer did not, in time.
+    #[error("{0}")]
+    Database(&'static str),
+    /// Too many passwords are being hashed.
+    #[error("too many passwords are being hashed")]
+    Overloaded,
+    /// Signing or hashing failed, which only a broken set-up can cause.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<Rejected> for ServiceError {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}

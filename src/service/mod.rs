@@ -1,0 +1,165 @@
+//! The operations, in plain blocking Rust: one method each. Only here are transactions started.
+
+mod accounts;
+pub(crate) mod error;
+pub(crate) mod hooks;
+mod login;
+mod logout;
+mod refresh;
+mod register;
+pub(crate) mod revocations;
+
+use chrono::TimeDelta;
+
+use self::error::ServiceError;
+use self::hooks::Hooks;
+pub(crate) use self::refresh::RefreshRequest;
+pub(crate) use self::register::Registration;
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::issuing::{Subject, TokenIssuer};
+use crate::domain::password::hash::Hasher;
+use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
+use crate::domain::session::{Device, LiveSession, Transport};
+use crate::domain::user::User;
+use crate::store::{NewSession, Store, StoreError};
+
+/// How long things live, and the window of the rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Lifetimes {
+    /// Of an access token, for cookie sessions.
+    pub(crate) access: TimeDelta,
+    /// Of an access token, for body sessions.
+    pub(crate) mobile_access: TimeDelta,
+    /// Of an unused refresh token (idle).
+    pub(crate) refresh: TimeDelta,
+    /// Of a session (absolute).
+    pub(crate) session: TimeDelta,
+    /// The window in which a predecessor still counts.
+    pub(crate) grace: TimeDelta,
+}
+
+/// The operations and all they need.
+pub(crate) struct Service {
+    pub(crate) store: Store,
+    pub(crate) refresh_keys: RefreshTokenKeys,
+    pub(crate) issuer: TokenIssuer,
+    pub(crate) hasher: Hasher,
+    pub(crate) policy: PasswordPolicy,
+    pub(crate) lifetimes: Lifetimes,
+    pub(crate) hooks: Hooks,
+}
+
+/// What a client asks for with a new session.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct SessionRequest {
+    pub(crate) transport: Transport,
+    pub(crate) persistent: bool,
+    pub(crate) device: Device,
+    /// The session whose genuine refresh token came along: it is ended.
+    pub(crate) replaces: Option<SessionId>,
+}
+
+/// Tokens for a session.
+pub(crate) struct Grant {
+    pub(crate) access_token: String,
+    /// Seconds until the access token expires.
+    pub(crate) expires_in: i64,
+    pub(crate) session: SessionId,
+    pub(crate) user: User,
+    pub(crate) transport: Transport,
+    pub(crate) persistent: bool,
+    pub(crate) refresh_token: RefreshToken,
+    /// Seconds until the refresh token expires unused, or the session does.
+    pub(crate) refresh_expires_in: i64,
+}
+
+/// A result, and the sessions that were ended on the way, for this node's memory. They count even if the result is a
+/// rejection.
+pub(crate) struct Outcome<T> {
+    pub(crate) result: Result<T, ServiceError>,
+    pub(crate) ended: Vec<SessionId>,
+}
+
+impl<T> Outcome<T> {
+    fn new(result: Result<T, ServiceError>, ended: impl IntoIterator<Item = SessionId>) -> Self {
+        Self { result, ended: ended.into_iter().collect() }
+    }
+}
+
+/// For operations that end no session.
+impl<T, E: Into<ServiceError>> From<Result<T, E>> for Outcome<T> {
+    fn from(result: Result<T, E>) -> Self {
+        Self::new(result.map_err(Into::into), [])
+    }
+}
+
+impl<T> From<ServiceError> for Outcome<T> {
+    fn from(error: ServiceError) -> Self {
+        Self::new(Err(error), [])
+    }
+}
+
+impl Service {
+    /// Asks the database for a sign of life.
+    pub(crate) fn ping(&self) -> Result<(), StoreError> {
+        self.store.run(|session| session.ping())
+    }
+
+    /// An enabled user.
+    pub(crate) fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.store.run(|session| session.find_user(id))
+    }
+
+    /// A session yet to be stored, and its first refresh token.
+    fn new_session(
+        &self,
+        user: UserId,
+        credentials_version: Option<i32>,
+        request: &SessionRequest,
+    ) -> (NewSession, RefreshToken) {
+        let id = SessionId::new();
+        let token = self.refresh_keys.first(id);
+        let session = NewSession {
+            id,
+            user,
+            credentials_version,
+            transport: request.transport,
+            persistent: request.persistent,
+            device: request.device.clone(),
+            life: self.lifetimes.session,
+            refresh_life: self.lifetimes.refresh,
+            digest: token.digest(),
+            nonce: Nonce::random(),
+        };
+        (session, token)
+    }
+
+    /// Signs the access token that goes with `refresh_token`. No connection is held meanwhile.
+    fn grant(&self, session: LiveSession, refresh_token: RefreshToken) -> Result<Grant, ServiceError> {
+        let life = match session.transport {
+            Transport::Cookie => self.lifetimes.access,
+            Transport::Body => self.lifetimes.mobile_access,
+        };
+        let subject = Subject {
+            user: session.user,
+            session: session.id,
+            authenticated_at: session.authenticated_at.timestamp(),
+            roles: session.roles,
+        };
+        let access_token = self
+            .issuer
+            .issue(subject, session.now.timestamp(), life.num_seconds())
+            .map_err(|error| ServiceError::Internal(format!("signing failed: {error}")))?;
+        Ok(Grant {
+            access_token,
+            expires_in: life.num_seconds(),
+            session: session.id,
+            user: User { id: session.user, email: session.email, created_at: session.user_created_at },
+            transport: session.transport,
+            persistent: session.persistent,
+            refresh_token,
+            refresh_expires_in: (session.refresh_expires_at - session.now).num_seconds(),
+        })
+    }
+}

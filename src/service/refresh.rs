@@ -1,0 +1,109 @@
+//! Refresh: one guarded insertion, and the rule where that added no row.
+
+use super::error::{Rejected, ServiceError};
+use super::{Grant, Outcome, Service};
+use crate::domain::ids::UserId;
+use crate::domain::refresh_token::{Nonce, RefreshToken};
+use crate::domain::rotation::{Decision, Presented, Refusal, decide};
+use crate::domain::session::{LiveSession, Transport};
+use crate::store::{Rotation, Session, StoreError};
+
+/// How often the insertion is tried when the rule says that it should have worked: the window may pass, or a competing
+/// transaction may roll back, between the insertion and the second look.
+const ATTEMPTS: u32 = 5;
+
+/// A genuine refresh token, and what came with it.
+pub(crate) struct RefreshRequest {
+    pub(crate) token: RefreshToken,
+    pub(crate) transport: Transport,
+    /// The user the access token names; `None` where none is required.
+    pub(crate) user: Option<UserId>,
+}
+
+enum Refreshed {
+    Granted(LiveSession, RefreshToken),
+    Refused(Refusal),
+    Mismatch,
+}
+
+impl Service {
+    /// Answers a presented refresh token by the rule. Successor and nonce are drawn once, so that every attempt of this
+    /// request is the same attempt.
+    pub(crate) fn refresh(&self, request: &RefreshRequest) -> Outcome<Grant> {
+        let nonce = Nonce::random();
+        let successor = self.refresh_keys.successor(&request.token, &nonce);
+        let rotation = Rotation {
+            session: request.token.session(),
+            user: request.user,
+            presented: Presented {
+                generation: request.token.generation(),
+                digest: request.token.digest(),
+                transport: request.transport,
+                own_nonce: nonce,
+            },
+            successor: successor.digest(),
+            grace: self.lifetimes.grace,
+            refresh_life: self.lifetimes.refresh,
+        };
+        match self.store.run(|session| self.rotate(session, &rotation, &request.token, &successor)) {
+            Ok(Refreshed::Granted(live, token)) => Outcome::new(self.grant(live, token), []),
+            Ok(Refreshed::Refused(refusal)) => {
+                let ended = refusal.ends_session().map(|reason| {
+                    tracing::warn!(session = %rotation.session, %reason, "a refresh token ended its session");
+                    rotation.session
+                });
+                Outcome::new(Err(rejection(refusal).into()), ended)
+            }
+            Ok(Refreshed::Mismatch) => Outcome::from(ServiceError::from(Rejected::TokenMismatch)),
+            Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+
+    fn rotate(
+        &self,
+        session: &mut Session<'_>,
+        rotation: &Rotation,
+        token: &RefreshToken,
+        successor: &RefreshToken,
+    ) -> Result<Refreshed, StoreError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(live) = session.rotate(rotation)? {
+                return Ok(Refreshed::Granted(live, successor.clone()));
+            }
+            let (chain, live) = session.read_chain(rotation.session, rotation.presented.generation)?.unzip();
+            let users = (live.as_ref().map(|live| live.user), rotation.user);
+            if let (Some(owner), Some(named)) = users
+                && owner != named
+            {
+                return Ok(Refreshed::Mismatch);
+            }
+            let refusal = match (decide(&rotation.presented, chain.as_ref(), rotation.grace), live) {
+                (Decision::Rotate, _) => continue,
+                (Decision::SameAgain, Some(live)) => return Ok(Refreshed::Granted(live, token.clone())),
+                (Decision::SameSuccessor { nonce, digest }, Some(live)) => {
+                    match self.refresh_keys.known_successor(token, &nonce, &digest) {
+                        Some(known) => return Ok(Refreshed::Granted(live, known)),
+                        // Derived under a key that this node does not have.
+                        None => Refusal::Invalid,
+                    }
+                }
+                (Decision::Refuse(refusal), _) => refusal,
+                (Decision::SameAgain | Decision::SameSuccessor { .. }, None) => Refusal::Invalid,
+            };
+            if let Some(reason) = refusal.ends_session() {
+                session.revoke(rotation.session, reason)?;
+            }
+            return Ok(Refreshed::Refused(refusal));
+        }
+        Err(StoreError::Unavailable("a rotation kept losing its race".into()))
+    }
+}
+
+fn rejection(refusal: Refusal) -> Rejected {
+    match refusal {
+        Refusal::Invalid => Rejected::RefreshTokenInvalid,
+        Refusal::Expired => Rejected::RefreshTokenExpired,
+        Refusal::Reused => Rejected::RefreshTokenReused,
+        Refusal::Revoked(_) | Refusal::UserDisabled | Refusal::NewerThanDatabase => Rejected::SessionRevoked,
+    }
+}

@@ -1,0 +1,93 @@
+//! Registration: a user and the user's first session in one transaction.
+
+use secrecy::SecretString;
+
+use super::error::{Rejected, ServiceError};
+use super::hooks::RegistrationError;
+use super::{Grant, Outcome, Service, SessionRequest};
+use crate::domain::email::Email;
+use crate::domain::ids::UserId;
+use crate::domain::password::NormalizedPassword;
+use crate::domain::session::RevocationReason;
+use crate::domain::user::User;
+use crate::store::{NewUser, Session, Started, StoreError, UserInsertion};
+
+/// A user to be registered, with the password hashed already.
+#[derive(Debug, Clone)]
+pub(crate) struct Registration {
+    pub(crate) email: Email,
+    pub(crate) password_hash: String,
+}
+
+/// What the transaction came to. A refusal is a value, because an `Err` would say that something went wrong.
+enum Registered {
+    Live(crate::domain::session::LiveSession),
+    Taken,
+}
+
+impl Service {
+    /// Checks a new password against the policy and hashes it. Neither the user's address nor the application's name may be
+    /// the password.
+    pub(crate) fn hash_new(&self, password: &SecretString, email: &str) -> Result<String, ServiceError> {
+        let local_part = email.rsplit_once('@').map_or(email, |(local_part, _)| local_part);
+        let accepted = self.policy.accept(password, &[email, local_part, &self.issuer.client_id]);
+        let password = accepted.map_err(|weak| Rejected::WeakPassword(weak.detail()))?;
+        self.hash(&password)
+    }
+
+    pub(super) fn hash(&self, password: &NormalizedPassword) -> Result<String, ServiceError> {
+        self.hasher.hash(password).map_err(|error| ServiceError::Internal(format!("hashing failed: {error}")))
+    }
+
+    /// Makes the user, runs the host's hook and starts the first session: all or nothing.
+    pub(crate) fn register(&self, registration: &Registration, request: &SessionRequest) -> Outcome<Grant> {
+        let user = NewUser {
+            id: UserId::new(),
+            email: Some(registration.email.clone()),
+            external_id: None,
+            password_hash: Some(registration.password_hash.clone()),
+            roles: Vec::new(),
+        };
+        let (new, token) = self.new_session(user.id, None, request);
+        let registered = self.store.transaction(|session| {
+            if self.insert_user(session, &user)?.is_none() {
+                return Ok(Registered::Taken);
+            }
+            let Started::Live(live) = session.start_session(&new)? else {
+                return Err(StoreError::Corrupt("a user made in this transaction has no session"));
+            };
+            if let Some(replaced) = request.replaces {
+                session.revoke(replaced, RevocationReason::Replaced)?;
+                session.delete_chains(&[replaced])?;
+            }
+            Ok(Registered::Live(live))
+        });
+        match registered {
+            Ok(Registered::Live(live)) => Outcome::new(self.grant(live, token), request.replaces),
+            Ok(Registered::Taken) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
+            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::RegistrationRefused)),
+            Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+
+    /// Adds a user and lets the host take part. `None` if the address or external id is taken.
+    pub(super) fn insert_user(
+        &self,
+        session: &mut Session<'_>,
+        user: &NewUser,
+    ) -> Result<Option<User>, StoreError> {
+        let inserted = match session.insert_user(user)? {
+            UserInsertion::Inserted(inserted) => inserted,
+            // The hook took part in the commit whose answer was lost.
+            UserInsertion::OwnCommit(user) => return Ok(Some(user)),
+            UserInsertion::Taken => return Ok(None),
+        };
+        if let Some(hook) = &self.hooks.on_registration {
+            hook(session.connection(), &inserted).map_err(|error| match error {
+                RegistrationError::Refused => StoreError::Refused,
+                RegistrationError::Failed(error) => StoreError::Failed(error),
+            })?;
+        }
+        Ok(Some(inserted))
+    }
+}

@@ -1,0 +1,228 @@
+//! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
+
+pub(crate) mod migrations;
+mod refresh_tokens;
+mod sessions;
+mod statement;
+mod users;
+
+use std::time::Duration;
+
+use diesel::connection::CacheSize;
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use diesel::{Connection, PgConnection, QueryResult};
+
+pub(crate) use self::refresh_tokens::Rotation;
+pub(crate) use self::sessions::{NewSession, Started};
+pub(crate) use self::users::{NewUser, UserInsertion};
+
+/// How often a statement that lost a race (40001, 40P01) is tried before the race is given up.
+const RACE_ATTEMPTS: u32 = 10;
+
+/// How the store reaches the database.
+#[derive(Debug, Clone)]
+pub(crate) struct StoreOptions {
+    pub(crate) database_url: String,
+    /// Connections at most.
+    pub(crate) pool_size: u32,
+    /// How long a job waits for a connection.
+    pub(crate) pool_timeout: Duration,
+    /// Off for poolers that cannot keep prepared statements.
+    pub(crate) prepared_statements: bool,
+}
+
+/// Why the store could not do its work. Expected outcomes are values, not errors.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// No connection, or it broke, or the database refuses writes: the same call may succeed later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// Something that should not happen.
+    #[error("a query failed: {0}")]
+    Failed(#[from] DieselError),
+    /// A hook of the host's rolled its transaction back.
+    #[error("the host refused")]
+    Refused,
+    /// A row that no code of this crate writes.
+    #[error("an impossible row: {0}")]
+    Corrupt(&'static str),
+}
+
+/// The database: a pool of connections and the queries of every table.
+#[derive(Clone)]
+pub(crate) struct Store {
+    pool: Pool<ConnectionManager<PgConnection>>,
+    options: StoreOptions,
+}
+
+/// A connection lent to one piece of work. The queries are its methods.
+pub(crate) struct Session<'a> {
+    connection: &'a mut PgConnection,
+}
+
+impl Store {
+    /// Opens the pool; at least one connection must come up in time.
+    pub(crate) fn open(options: StoreOptions) -> Result<Self, StoreError> {
+        // libpq's own word for what is wrong is better than the pool's time-out.
+        Self::connect(&options)?;
+        let pool = Pool::builder()
+            .max_size(options.pool_size)
+            .min_idle(Some(1))
+            .connection_timeout(options.pool_timeout)
+            .test_on_check_out(false)
+            .connection_customizer(Box::new(Customizer(options.clone())))
+            .error_handler(Box::new(LogPoolErrors))
+            .build_unchecked(ConnectionManager::new(&options.database_url));
+        Ok(Self { pool, options })
+    }
+
+    /// A connection outside any pool.
+    pub(crate) fn connect(options: &StoreOptions) -> Result<PgConnection, StoreError> {
+        let mut connection = PgConnection::establish(&options.database_url)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        configure(&mut connection, options);
+        Ok(connection)
+    }
+
+    /// A connection outside the pool, for work that must not wait for it.
+    pub(crate) fn dedicated(&self) -> Result<PgConnection, StoreError> {
+        Self::connect(&self.options)
+    }
+
+    /// Runs `work`, and runs it again after a lost race, or once after a broken connection.
+    ///
+    /// `work` may therefore run several times, with an earlier run committed although its answer was lost. It must come to
+    /// the same result then: identifiers and nonces are drawn before, and finding them in the database means "this is
+    /// my own commit".
+    pub(crate) fn run<T>(
+        &self,
+        mut work: impl FnMut(&mut Session<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut broken = false;
+        let mut races = 0;
+        loop {
+            let mut connection = if broken { self.live_connection()? } else { self.connection()? };
+            let result = work(&mut Session { connection: &mut connection });
+            match result {
+                Err(StoreError::Failed(error)) if is_broken(&error) && !broken => {
+                    tracing::debug!("retrying once after a broken connection");
+                    broken = true;
+                }
+                Err(StoreError::Failed(error)) if is_lost_race(&error) && races < RACE_ATTEMPTS => {
+                    races += 1;
+                    drop(connection);
+                    std::thread::sleep(Duration::from_millis(u64::from(races)));
+                }
+                Err(StoreError::Failed(error)) if is_unavailable(&error) => {
+                    return Err(StoreError::Unavailable(error.to_string()));
+                }
+                other => return other,
+            }
+        }
+    }
+
+    /// Runs `work` in one transaction of READ COMMITTED, whatever the database's default: each of its statements must see
+    /// what others committed before it.
+    pub(crate) fn transaction<T>(
+        &self,
+        mut work: impl FnMut(&mut Session<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.run(|session| {
+            let mut transaction = session.connection.build_transaction().read_committed();
+            transaction.run(|connection| work(&mut Session { connection }))
+        })
+    }
+
+    fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+        self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+    }
+
+    /// A connection that has just answered. After a restart of the database every idle connection is dead; each one taken
+    /// here leaves the pool, so the search ends.
+    fn live_connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+        for _ in 0..=self.options.pool_size {
+            let mut connection = self.connection()?;
+            if ping(&mut connection).is_ok() {
+                return Ok(connection);
+            }
+        }
+        Err(StoreError::Unavailable("every connection of the pool is broken".into()))
+    }
+}
+
+impl Session<'_> {
+    /// Asks the database for a sign of life.
+    pub(crate) fn ping(&mut self) -> Result<(), StoreError> {
+        Ok(ping(self.connection)?)
+    }
+
+    /// The connection itself, for hooks of the host that run in the same transaction.
+    pub(crate) fn connection(&mut self) -> &mut PgConnection {
+        self.connection
+    }
+}
+
+/// For work on a connection of one's own.
+impl<'a> From<&'a mut PgConnection> for Session<'a> {
+    fn from(connection: &'a mut PgConnection) -> Self {
+        Self { connection }
+    }
+}
+
+fn ping(connection: &mut PgConnection) -> QueryResult<()> {
+    use diesel::connection::SimpleConnection as _;
+    connection.batch_execute("SELECT 1")
+}
+
+fn configure(connection: &mut PgConnection, options: &StoreOptions) {
+    if !options.prepared_statements {
+        connection.set_prepared_statement_cache_size(CacheSize::Disabled);
+    }
+}
+
+fn is_broken(error: &DieselError) -> bool {
+    matches!(
+        error,
+        DieselError::BrokenTransactionManager
+            | DieselError::DatabaseError(
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
+                _
+            )
+    )
+}
+
+/// Broken, or connected to a server that takes no writes (a standby after a failover).
+fn is_unavailable(error: &DieselError) -> bool {
+    is_broken(error) || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+}
+
+/// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first; the second is known by its message.
+fn is_lost_race(error: &DieselError) -> bool {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
+            info.message().contains("deadlock detected")
+        }
+        _ => false,
+    }
+}
+
+#[derive(Debug)]
+struct Customizer(StoreOptions);
+
+impl CustomizeConnection<PgConnection, diesel::r2d2::Error> for Customizer {
+    fn on_acquire(&self, connection: &mut PgConnection) -> Result<(), diesel::r2d2::Error> {
+        configure(connection, &self.0);
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct LogPoolErrors;
+
+impl r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        tracing::warn!(%error, "no new database connection");
+    }
+}

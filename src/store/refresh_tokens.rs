@@ -1,0 +1,203 @@
+//! `authflow.refresh_tokens`: the chains.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::sessions::{LiveColumns, LiveRow, microseconds};
+use super::statement::statement;
+use super::{Session, StoreError};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::refresh_token::{Generation, Nonce, TokenDigest};
+use crate::domain::rotation::{Chain, Link, Presented};
+use crate::domain::session::{LiveSession, Transport};
+
+/// One attempt to add the next generation.
+#[derive(Debug, Clone)]
+pub(crate) struct Rotation {
+    pub(crate) session: SessionId,
+    /// Whose session it must be; `None` where no access token came along.
+    pub(crate) user: Option<UserId>,
+    pub(crate) presented: Presented,
+    /// Of the successor that this request derived.
+    pub(crate) successor: TokenDigest,
+    pub(crate) grace: TimeDelta,
+    pub(crate) refresh_life: TimeDelta,
+}
+
+statement! {
+    /// The rotation: one guarded insertion. It requires the presented row with its digest as the head of its chain, not
+    /// younger than the grace window (unless it is the first), the session live and the user enabled.
+    ///
+    /// `FOR SHARE` on the session waits for a logout that is under way and sees what it did, and makes a later one wait
+    /// and see this row. Of several rotations of one generation the primary key admits one. The time is taken after
+    /// the lock.
+    Rotate {
+        session_id: SqlUuid = Uuid,
+        user_id: Nullable<SqlUuid> = Option<Uuid>,
+        transport: Text = &'static str,
+        generation: Integer = i32,
+        digest: Binary = Vec<u8>,
+        successor: Binary = Vec<u8>,
+        nonce: Binary = Vec<u8>,
+        grace: BigInt = i64,
+        refresh_life: BigInt = i64,
+    } -> LiveColumns,
+    ", live AS MATERIALIZED (
+        SELECT s.id, s.user_id, s.persistent, s.authenticated_at, s.expires_at
+        FROM authflow.sessions s, input
+        WHERE s.id = input.session_id AND s.revoked_at IS NULL AND s.transport = input.transport
+          AND (input.user_id IS NULL OR s.user_id = input.user_id)
+        FOR SHARE OF s
+    ), clock AS MATERIALIZED (
+        SELECT clock_timestamp() AS now FROM live
+    ), successor AS (
+        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+        SELECT live.id, head.generation + 1, input.successor, input.nonce, clock.now,
+               least(live.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
+        FROM input, live, clock, authflow.users u, authflow.refresh_tokens head
+        WHERE u.id = live.user_id AND u.disabled_at IS NULL
+          AND head.session_id = input.session_id AND head.generation = input.generation AND head.digest = input.digest
+          AND head.expires_at > clock.now AND live.expires_at > clock.now
+          AND (head.generation = 0 OR clock.now - head.issued_at >= input.grace * interval '1 microsecond')
+          AND NOT EXISTS (
+              SELECT FROM authflow.refresh_tokens newer, input
+              WHERE newer.session_id = input.session_id AND newer.generation > input.generation
+          )
+        ON CONFLICT (session_id, generation) DO NOTHING
+        RETURNING expires_at
+    )
+    SELECT u.id, u.email, u.created_at, u.roles, live.persistent, live.authenticated_at, live.expires_at,
+           successor.expires_at, clock.now
+    FROM live, clock, successor, authflow.users u WHERE u.id = live.user_id"
+}
+
+statement! {
+    /// All that the rule asks about, in one snapshot.
+    ReadChain { session_id: SqlUuid = Uuid, generation: Integer = i32 }
+    -> (Text, Nullable<Text>, Bool, LiveColumns, LinkColumns, LinkColumns),
+    " SELECT s.transport, s.revoked_reason, u.disabled_at IS NOT NULL,
+             u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at,
+             coalesce(newest.expires_at, s.expires_at), clock_timestamp(),
+             newest.generation, newest.digest, newest.nonce, newest.issued_at, newest.expires_at,
+             presented.generation, presented.digest, presented.nonce, presented.issued_at, presented.expires_at
+      FROM input
+      JOIN authflow.sessions s ON s.id = input.session_id
+      JOIN authflow.users u ON u.id = s.user_id
+      LEFT JOIN LATERAL (
+          SELECT * FROM authflow.refresh_tokens t WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1
+      ) newest ON true
+      LEFT JOIN authflow.refresh_tokens presented
+          ON presented.session_id = s.id AND presented.generation = input.generation"
+}
+
+statement! {
+    DeleteChains { session_ids: Array<SqlUuid> = Vec<Uuid> } -> BigInt,
+    ", deleted AS (
+        DELETE FROM authflow.refresh_tokens t USING input WHERE t.session_id = ANY (input.session_ids) RETURNING 1
+    )
+    SELECT count(*) FROM deleted"
+}
+
+type LinkColumns =
+    (Nullable<Integer>, Nullable<Binary>, Nullable<Binary>, Nullable<Timestamptz>, Nullable<Timestamptz>);
+
+/// A row of the chain, or nulls where there is none.
+#[derive(Queryable)]
+struct LinkRow {
+    generation: Option<i32>,
+    digest: Option<Vec<u8>>,
+    nonce: Option<Vec<u8>>,
+    issued_at: Option<DateTime<Utc>>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Queryable)]
+struct ChainRow {
+    transport: String,
+    revoked_reason: Option<String>,
+    user_disabled: bool,
+    live: LiveRow,
+    newest: LinkRow,
+    presented: LinkRow,
+}
+
+impl Session<'_> {
+    /// Adds the next generation if the rule allows it; `None` says nothing but that no row was added.
+    pub(crate) fn rotate(&mut self, rotation: &Rotation) -> Result<Option<LiveSession>, StoreError> {
+        let Rotation { presented, session, .. } = rotation;
+        let Ok(generation) = i32::try_from(presented.generation) else { return Ok(None) };
+        let statement = Rotate {
+            session_id: session.0,
+            user_id: rotation.user.map(|user| user.0),
+            transport: presented.transport.as_str(),
+            generation,
+            digest: presented.digest.0.to_vec(),
+            successor: rotation.successor.0.to_vec(),
+            nonce: presented.own_nonce.0.to_vec(),
+            grace: microseconds(rotation.grace),
+            refresh_life: microseconds(rotation.refresh_life),
+        };
+        let row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
+        Ok(row.map(|row| row.into_session(*session, presented.transport)))
+    }
+
+    /// The chain of a session as the rule sees it, and the session as its tokens would need it.
+    pub(crate) fn read_chain(
+        &mut self,
+        session: SessionId,
+        generation: Generation,
+    ) -> Result<Option<(Chain, LiveSession)>, StoreError> {
+        // A generation beyond the column's range names no row.
+        let statement =
+            ReadChain { session_id: session.0, generation: i32::try_from(generation).unwrap_or(i32::MAX) };
+        let row: Option<ChainRow> = statement.get_result(self.connection).optional()?;
+        row.map(|row| row.into_chain(session)).transpose()
+    }
+
+    /// Deletes every generation of the sessions, which must have been ended before in the same transaction.
+    pub(crate) fn delete_chains(&mut self, sessions: &[SessionId]) -> Result<(), StoreError> {
+        let session_ids = sessions.iter().map(|session| session.0).collect();
+        DeleteChains { session_ids }.get_result::<i64>(self.connection)?;
+        Ok(())
+    }
+}
+
+impl ChainRow {
+    fn into_chain(self, session: SessionId) -> Result<(Chain, LiveSession), StoreError> {
+        let transport = match self.transport.as_str() {
+            "cookie" => Transport::Cookie,
+            "body" => Transport::Body,
+            _ => return Err(StoreError::Corrupt("sessions.transport")),
+        };
+        let revoked = self.revoked_reason.map(|reason| reason.parse()).transpose();
+        let chain = Chain {
+            now: self.live.now,
+            transport,
+            revoked: revoked.map_err(|()| StoreError::Corrupt("sessions.revoked_reason"))?,
+            user_disabled: self.user_disabled,
+            expires_at: self.live.expires_at,
+            newest: self.newest.into_link()?,
+            presented: self.presented.into_link()?,
+        };
+        Ok((chain, self.live.into_session(session, transport)))
+    }
+}
+
+impl LinkRow {
+    fn into_link(self) -> Result<Option<Link>, StoreError> {
+        let (Some(generation), Some(digest), Some(nonce), Some(issued_at), Some(expires_at)) =
+            (self.generation, self.digest, self.nonce, self.issued_at, self.expires_at)
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Link {
+            generation: Generation::try_from(generation).map_err(|_| StoreError::Corrupt("generation"))?,
+            digest: TokenDigest(digest.try_into().map_err(|_| StoreError::Corrupt("digest"))?),
+            nonce: Nonce(nonce.try_into().map_err(|_| StoreError::Corrupt("nonce"))?),
+            issued_at,
+            expires_at,
+        }))
+    }
+}

@@ -1,0 +1,228 @@
+//! `authflow.sessions`.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use uuid::Uuid;
+
+use super::statement::statement;
+use super::{Session, StoreError};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::refresh_token::{Nonce, TokenDigest};
+use crate::domain::session::{Device, LiveSession, RevocationReason, Transport};
+
+/// A session to be started, with its first refresh token. Identifier, digest and nonce are drawn by the caller, so that a
+/// repeated insertion knows its own row.
+#[derive(Debug, Clone)]
+pub(crate) struct NewSession {
+    pub(crate) id: SessionId,
+    pub(crate) user: UserId,
+    /// What the login was checked against; `None` where no password was asked for.
+    pub(crate) credentials_version: Option<i32>,
+    pub(crate) transport: Transport,
+    pub(crate) persistent: bool,
+    pub(crate) device: Device,
+    /// The absolute life.
+    pub(crate) life: TimeDelta,
+    /// The idle life of a refresh token.
+    pub(crate) refresh_life: TimeDelta,
+    pub(crate) digest: TokenDigest,
+    pub(crate) nonce: Nonce,
+}
+
+/// What became of the start of a session.
+#[derive(Debug, Clone)]
+pub(crate) enum Started {
+    Live(LiveSession),
+    /// The user is gone or disabled, or the password was changed since it was checked.
+    Refused,
+}
+
+/// What every statement answers that gives a session its tokens.
+pub(super) type LiveColumns = (
+    SqlUuid,
+    Nullable<Text>,
+    Timestamptz,
+    Array<Text>,
+    Bool,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+    Timestamptz,
+);
+
+/// A row of [`LiveColumns`].
+#[derive(Queryable)]
+pub(super) struct LiveRow {
+    pub(super) user_id: Uuid,
+    pub(super) email: Option<String>,
+    pub(super) user_created_at: DateTime<Utc>,
+    pub(super) roles: Vec<String>,
+    pub(super) persistent: bool,
+    pub(super) authenticated_at: DateTime<Utc>,
+    pub(super) expires_at: DateTime<Utc>,
+    pub(super) refresh_expires_at: DateTime<Utc>,
+    pub(super) now: DateTime<Utc>,
+}
+
+impl LiveRow {
+    pub(super) fn into_session(self, id: SessionId, transport: Transport) -> LiveSession {
+        LiveSession {
+            id,
+            user: UserId(self.user_id),
+            email: self.email,
+            user_created_at: self.user_created_at,
+            roles: self.roles,
+            transport,
+            persistent: self.persistent,
+            authenticated_at: self.authenticated_at,
+            refresh_expires_at: self.refresh_expires_at,
+            now: self.now,
+        }
+    }
+}
+
+statement! {
+    /// Starts a session and its chain. `FOR SHARE` holds off a password change or a disabling that would otherwise end
+    /// the user's sessions without seeing this one; the time is taken after the lock.
+    StartSession {
+        session_id: SqlUuid = Uuid,
+        user_id: SqlUuid = Uuid,
+        credentials_version: Nullable<Integer> = Option<i32>,
+        transport: Text = &'static str,
+        persistent: Bool = bool,
+        device_name: Nullable<Text> = Option<String>,
+        user_agent: Nullable<Text> = Option<String>,
+        ip: Nullable<Text> = Option<String>,
+        life: BigInt = i64,
+        refresh_life: BigInt = i64,
+        digest: Binary = Vec<u8>,
+        nonce: Binary = Vec<u8>,
+    } -> LiveColumns,
+    ", owner AS MATERIALIZED (
+        SELECT u.id, u.email, u.created_at, u.roles
+        FROM authflow.users u, input
+        WHERE u.id = input.user_id AND u.disabled_at IS NULL
+          AND (input.credentials_version IS NULL OR u.credentials_version = input.credentials_version)
+        FOR SHARE OF u
+    ), clock AS MATERIALIZED (
+        SELECT clock_timestamp() AS now FROM owner
+    ), started AS (
+        INSERT INTO authflow.sessions
+            (id, user_id, transport, persistent, device_name, user_agent, ip, authenticated_at, created_at, expires_at)
+        SELECT input.session_id, owner.id, input.transport, input.persistent, input.device_name, input.user_agent,
+               input.ip, clock.now, clock.now, clock.now + input.life * interval '1 microsecond'
+        FROM input, owner, clock
+        ON CONFLICT (id) DO NOTHING
+        RETURNING id, persistent, authenticated_at, expires_at
+    ), first AS (
+        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+        SELECT started.id, 0, input.digest, input.nonce, clock.now,
+               least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
+        FROM input, started, clock
+        RETURNING expires_at
+    )
+    SELECT owner.id, owner.email, owner.created_at, owner.roles, started.persistent, started.authenticated_at,
+           started.expires_at, first.expires_at, clock.now
+    FROM owner, clock, started, first"
+}
+
+statement! {
+    /// The session that an earlier run of the same start committed.
+    FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
+    -> LiveColumns,
+    " SELECT u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
+             clock_timestamp()
+      FROM input
+      JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
+      JOIN authflow.users u ON u.id = s.user_id
+      JOIN authflow.refresh_tokens t ON t.session_id = s.id AND t.generation = 0 AND t.digest = input.digest"
+}
+
+statement! {
+    Revoke { session_id: SqlUuid = Uuid, reason: Text = &'static str } -> SqlUuid,
+    " UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+      FROM input WHERE s.id = input.session_id AND s.revoked_at IS NULL
+      RETURNING s.user_id"
+}
+
+statement! {
+    RevokeAll { user_id: SqlUuid = Uuid, reason: Text = &'static str } -> SqlUuid,
+    " UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+      FROM input WHERE s.user_id = input.user_id AND s.revoked_at IS NULL
+      RETURNING s.id"
+}
+
+statement! {
+    /// The sessions revoked in the last `window` microseconds, and the database's time: one row at least.
+    RecentlyRevoked { window: BigInt = i64 } -> (Timestamptz, Nullable<SqlUuid>, Nullable<Timestamptz>),
+    " SELECT clock_timestamp(), s.id, s.revoked_at
+      FROM input
+      LEFT JOIN authflow.sessions s ON s.revoked_at > now() - input.window * interval '1 microsecond'"
+}
+
+/// The database's time, and the sessions revoked of late with the moment of their end.
+pub(crate) struct Revocations {
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) sessions: Vec<(SessionId, DateTime<Utc>)>,
+}
+
+impl Session<'_> {
+    pub(crate) fn start_session(&mut self, new: &NewSession) -> Result<Started, StoreError> {
+        let statement = StartSession {
+            session_id: new.id.0,
+            user_id: new.user.0,
+            credentials_version: new.credentials_version,
+            transport: new.transport.as_str(),
+            persistent: new.persistent,
+            device_name: new.device.name.clone(),
+            user_agent: new.device.user_agent.clone(),
+            ip: new.device.ip.clone(),
+            life: microseconds(new.life),
+            refresh_life: microseconds(new.refresh_life),
+            digest: new.digest.0.to_vec(),
+            nonce: new.nonce.0.to_vec(),
+        };
+        let mut row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
+        if row.is_none() {
+            let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
+            row = own.get_result(self.connection).optional()?;
+        }
+        Ok(row.map_or(Started::Refused, |row| Started::Live(row.into_session(new.id, new.transport))))
+    }
+
+    /// Ends a session. Answers whose it was, or `None` if it had ended before or is not known.
+    pub(crate) fn revoke(
+        &mut self,
+        session: SessionId,
+        reason: RevocationReason,
+    ) -> Result<Option<UserId>, StoreError> {
+        let statement = Revoke { session_id: session.0, reason: reason.as_str() };
+        let user: Option<Uuid> = statement.get_result(self.connection).optional()?;
+        Ok(user.map(UserId))
+    }
+
+    /// Ends every session of a user and answers which they were.
+    pub(crate) fn revoke_all(
+        &mut self,
+        user: UserId,
+        reason: RevocationReason,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let statement = RevokeAll { user_id: user.0, reason: reason.as_str() };
+        let ids: Vec<Uuid> = statement.load(self.connection)?;
+        Ok(ids.into_iter().map(SessionId).collect())
+    }
+
+    pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {
+        type Row = (DateTime<Utc>, Option<Uuid>, Option<DateTime<Utc>>);
+        let rows: Vec<Row> = RecentlyRevoked { window: microseconds(window) }.load(self.connection)?;
+        let (now, ..) = *rows.first().ok_or(StoreError::Corrupt("no row from RecentlyRevoked"))?;
+        let sessions = rows.into_iter().filter_map(|(_, id, at)| Some((SessionId(id?), at?))).collect();
+        Ok(Revocations { now, sessions })
+    }
+}
+
+/// Spans of configuration are far below the 292,000 years that fit.
+pub(super) fn microseconds(span: TimeDelta) -> i64 {
+    span.num_microseconds().unwrap_or(i64::MAX)
+}
