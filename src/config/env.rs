@@ -190,6 +190,14 @@ mod tests {
     }
 
     #[test]
+    fn without_a_database_or_a_secret_there_is_no_configuration() {
+        for (missing, present) in [("DATABASE_URL", SECRET), ("AUTHFLOW_SECRET", URL)] {
+            let variables = [(present.0.to_owned(), present.1.to_owned()), (missing.to_owned(), String::new())];
+            assert_eq!(AuthConfig::from_variables(variables).map(drop).unwrap_err().variable(), missing);
+        }
+    }
+
+    #[test]
     fn every_variable_is_read() {
         let config = read(&[
             ("AUTHFLOW_ISSUER", "https://i.example"),
@@ -213,7 +221,6 @@ mod tests {
     #[test]
     fn each_bad_value_is_an_error_that_names_its_variable() {
         for (variable, value) in [
-            ("DATABASE_URL", ""),
             ("AUTHFLOW_SECRET", "short"),
             ("AUTHFLOW_SECRET_PREVIOUS", "short"),
             ("AUTHFLOW_BIND", "8080"),
