@@ -183,7 +183,6 @@ impl AuthError {
         Self { code, detail: Some(detail.into()), allow: None }
     }
 
-    #[cfg(feature = "issuer")]
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self { code: ErrorCode::MethodNotAllowed, detail: None, allow: Some(allow) }
     }

@@ -20,6 +20,7 @@ pub(crate) struct RefreshRequest {
     pub(crate) user: Option<UserId>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "made once a refresh and taken apart at once")]
 enum Refreshed {
     Granted(LiveSession, RefreshToken),
     Refused(Refusal),
