@@ -22,6 +22,13 @@ pub(super) struct RefreshTokenBody {
     refresh_token: Option<SecretString>,
 }
 
+impl RefreshTokenBody {
+    /// Whether the client keeps its refresh token by itself, so that no cookie concerns it.
+    pub(super) fn has_token(&self) -> bool {
+        self.refresh_token.is_some()
+    }
+}
+
 /// Exchanges the (expired) access token and the refresh token for new ones. No answer of this route clears the cookie.
 pub(super) async fn refresh(
     state: web::Data<State>,
