@@ -29,6 +29,14 @@ impl Transport {
     }
 }
 
+impl FromStr for Transport {
+    type Err = ();
+
+    fn from_str(word: &str) -> Result<Self, ()> {
+        [Self::Cookie, Self::Body].into_iter().find(|transport| transport.as_str() == word).ok_or(())
+    }
+}
+
 /// Why a session was ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RevocationReason {
@@ -100,6 +108,26 @@ pub(crate) struct Device {
     pub(crate) name: Option<String>,
     pub(crate) user_agent: Option<String>,
     pub(crate) ip: Option<String>,
+}
+
+/// A live session as its user sees it in a list.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedSession {
+    pub(crate) id: SessionId,
+    pub(crate) transport: Transport,
+    pub(crate) device: Device,
+    pub(crate) created_at: DateTime<Utc>,
+    /// When its newest refresh token was issued.
+    pub(crate) last_seen_at: DateTime<Utc>,
+    /// The nearer of its idle and its absolute end.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// A session that an operation has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndedSession {
+    pub(crate) id: SessionId,
+    pub(crate) transport: Transport,
 }
 
 /// A live session as its tokens need it, read in the moment `now` of the database.

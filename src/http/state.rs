@@ -150,7 +150,7 @@ impl From<ServiceError> for AuthError {
             Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,
             Rejected::SessionRevoked => ErrorCode::SessionRevoked,
             Rejected::TokenMismatch => ErrorCode::TokenMismatch,
-            Rejected::UnknownUser => ErrorCode::NotFound,
+            Rejected::UnknownUser | Rejected::UnknownSession => ErrorCode::NotFound,
         })
     }
 }

@@ -25,6 +25,8 @@ pub(crate) enum Rejected {
     TokenMismatch,
     /// No such user.
     UnknownUser,
+    /// The user has no such session.
+    UnknownSession,
 }
 
 /// Anything but success.

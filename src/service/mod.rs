@@ -8,6 +8,7 @@ mod logout;
 mod refresh;
 mod register;
 pub(crate) mod revocations;
+mod sessions;
 
 use chrono::TimeDelta;
 

@@ -4,6 +4,7 @@ pub(crate) mod migrations;
 mod refresh_tokens;
 mod sessions;
 mod statement;
+mod user_sessions;
 mod users;
 
 use std::time::Duration;

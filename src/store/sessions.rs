@@ -9,7 +9,7 @@ use super::statement::statement;
 use super::{Session, StoreError};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::{Nonce, TokenDigest};
-use crate::domain::session::{Device, LiveSession, RevocationReason, Transport};
+use crate::domain::session::{Device, EndedSession, LiveSession, RevocationReason, Transport};
 
 /// A session to be started, with its first refresh token. Identifier, digest and nonce are drawn by the caller, so that a
 /// repeated insertion knows its own row.
@@ -147,10 +147,13 @@ statement! {
 }
 
 statement! {
-    RevokeAll { user_id: SqlUuid = Uuid, reason: Text = &'static str } -> SqlUuid,
+    /// Ends the sessions of a user, all or all but one.
+    RevokeAll { user_id: SqlUuid = Uuid, kept: Nullable<SqlUuid> = Option<Uuid>, reason: Text = &'static str }
+    -> (SqlUuid, Text),
     " UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
-      FROM input WHERE s.user_id = input.user_id AND s.revoked_at IS NULL
-      RETURNING s.id"
+      FROM input
+      WHERE s.user_id = input.user_id AND s.revoked_at IS NULL AND s.id IS DISTINCT FROM input.kept
+      RETURNING s.id, s.transport"
 }
 
 statement! {
@@ -202,15 +205,19 @@ impl Session<'_> {
         Ok(user.map(UserId))
     }
 
-    /// Ends every session of a user and answers which they were.
+    /// Ends every session of a user, but for the kept one, and answers which they were.
     pub(crate) fn revoke_all(
         &mut self,
         user: UserId,
+        kept: Option<SessionId>,
         reason: RevocationReason,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let statement = RevokeAll { user_id: user.0, reason: reason.as_str() };
-        let ids: Vec<Uuid> = statement.load(self.connection)?;
-        Ok(ids.into_iter().map(SessionId).collect())
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let kept = kept.map(|kept| kept.0);
+        let statement = RevokeAll { user_id: user.0, kept, reason: reason.as_str() };
+        let rows: Vec<(Uuid, String)> = statement.load(self.connection)?;
+        rows.into_iter()
+            .map(|(id, word)| Ok(EndedSession { id: SessionId(id), transport: transport(&word)? }))
+            .collect()
     }
 
     pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {
@@ -220,6 +227,11 @@ impl Session<'_> {
         let sessions = rows.into_iter().filter_map(|(_, id, at)| Some((SessionId(id?), at?))).collect();
         Ok(Revocations { now, sessions })
     }
+}
+
+/// The word in `sessions.transport`.
+pub(super) fn transport(word: &str) -> Result<Transport, StoreError> {
+    word.parse().map_err(|()| StoreError::Corrupt("sessions.transport"))
 }
 
 /// Spans of configuration are far below the 292,000 years that fit.

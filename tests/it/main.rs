@@ -2,5 +2,6 @@
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
+mod sessions_list;
 mod support;
 mod workflow;
