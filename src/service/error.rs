@@ -11,6 +11,8 @@ pub(crate) enum Rejected {
     EmailTaken,
     /// Unknown user, wrong password, disabled, no password: not told apart.
     InvalidCredentials,
+    /// The current password is not what was given for it, at its change.
+    WrongPassword,
     /// The host's registration hook does not want this user.
     RegistrationRefused,
     /// Not a refresh token of a session of this transport.

@@ -5,6 +5,7 @@ pub(crate) mod error;
 pub(crate) mod hooks;
 mod login;
 mod logout;
+mod password;
 mod refresh;
 mod register;
 pub(crate) mod revocations;

@@ -29,10 +29,18 @@ impl Service {
     /// Checks a new password against the policy and hashes it. Neither the user's address nor the application's name may be
     /// the password.
     pub(crate) fn hash_new(&self, password: &SecretString, email: &str) -> Result<String, ServiceError> {
+        self.hash(&self.accept_new(password, email)?)
+    }
+
+    /// Checks a new password against the policy.
+    pub(super) fn accept_new(
+        &self,
+        password: &SecretString,
+        email: &str,
+    ) -> Result<NormalizedPassword, ServiceError> {
         let local_part = email.rsplit_once('@').map_or(email, |(local_part, _)| local_part);
         let accepted = self.policy.accept(password, &[email, local_part, &self.issuer.client_id]);
-        let password = accepted.map_err(|weak| Rejected::WeakPassword(weak.detail()))?;
-        self.hash(&password)
+        Ok(accepted.map_err(|weak| Rejected::WeakPassword(weak.detail()))?)
     }
 
     pub(super) fn hash(&self, password: &NormalizedPassword) -> Result<String, ServiceError> {

@@ -1,6 +1,7 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
 pub(crate) mod migrations;
+mod password_change;
 mod refresh_tokens;
 mod sessions;
 mod statement;
@@ -14,6 +15,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
 
+pub(crate) use self::password_change::{Change, OwnAccount};
 pub(crate) use self::refresh_tokens::Rotation;
 pub(crate) use self::sessions::{NewSession, Started};
 pub(crate) use self::users::{NewUser, UserInsertion};

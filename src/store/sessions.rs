@@ -186,12 +186,19 @@ impl Session<'_> {
             digest: new.digest.0.to_vec(),
             nonce: new.nonce.0.to_vec(),
         };
-        let mut row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
-        if row.is_none() {
-            let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
-            row = own.get_result(self.connection).optional()?;
-        }
-        Ok(row.map_or(Started::Refused, |row| Started::Live(row.into_session(new.id, new.transport))))
+        let row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
+        let live = match row {
+            Some(row) => Some(row.into_session(new.id, new.transport)),
+            None => self.find_started(new)?,
+        };
+        Ok(live.map_or(Started::Refused, Started::Live))
+    }
+
+    /// The session, if an earlier run of the same start has committed it.
+    pub(crate) fn find_started(&mut self, new: &NewSession) -> Result<Option<LiveSession>, StoreError> {
+        let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
+        let row: Option<LiveRow> = own.get_result(self.connection).optional()?;
+        Ok(row.map(|row| row.into_session(new.id, new.transport)))
     }
 
     /// Ends a session. Answers whose it was, or `None` if it had ended before or is not known.

@@ -3,5 +3,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 mod sessions_list;
+mod sessions_password;
 mod support;
 mod workflow;

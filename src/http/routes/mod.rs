@@ -4,6 +4,7 @@ mod jwks;
 mod login;
 mod logout;
 mod me;
+mod password;
 mod refresh;
 mod register;
 mod sessions;
@@ -37,6 +38,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
             "GET, DELETE",
             [web::get().to(sessions::list), web::delete().to(sessions::end_all)],
         ))
+        .service(only("/password", "POST", web::post().to(password::change)))
         .service(only(sessions::ONE, "DELETE", web::delete().to(sessions::end_one)))
         .service(only("/.well-known/jwks.json", "GET", web::get().to(jwks::jwks)))
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
