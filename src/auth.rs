@@ -197,6 +197,7 @@ fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Ser
             session: span(config.session_ttl),
             grace: span(config.refresh_grace),
         },
+        max_sessions: config.max_sessions,
         hooks: config.hooks.clone(),
     })
 }

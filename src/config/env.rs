@@ -110,8 +110,9 @@ impl AuthConfig {
     }
 
     fn read_resources(&mut self, variables: &mut Variables) -> Result<(), ConfigError> {
-        let connections = |text: &str| whole(text).and_then(|number| u32::try_from(number).ok());
-        variables.set("AUTHFLOW_DATABASE_POOL", "16", &mut self.database_pool, connections)?;
+        let number = |text: &str| whole(text).and_then(|number| u32::try_from(number).ok());
+        variables.set("AUTHFLOW_DATABASE_POOL", "16", &mut self.database_pool, number)?;
+        variables.set("AUTHFLOW_MAX_SESSIONS", "100", &mut self.max_sessions, number)?;
         variables.set("AUTHFLOW_PREPARED_STATEMENTS", "true", &mut self.prepared_statements, switch)?;
         variables.set("AUTHFLOW_HASH_MEMORY", "256MiB", &mut self.hash_memory, size)
     }
@@ -236,6 +237,8 @@ mod tests {
             ("AUTHFLOW_ALLOWED_ORIGINS", "app.example.com"),
             ("AUTHFLOW_TRUSTED_PROXIES", "everybody"),
             ("AUTHFLOW_DATABASE_POOL", "0"),
+            ("AUTHFLOW_MAX_SESSIONS", "0"),
+            ("AUTHFLOW_MAX_SESSIONS", "many"),
             ("AUTHFLOW_PREPARED_STATEMENTS", "no"),
             ("AUTHFLOW_HASH_MEMORY", "1MiB"),
             ("AUTHFLOW_COOKIE_NAME", "a;b"),

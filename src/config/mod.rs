@@ -65,6 +65,7 @@ pub struct AuthConfig {
     pub(crate) session_ttl: Duration,
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
+    pub(crate) max_sessions: u32,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_key_pem: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
@@ -97,6 +98,7 @@ impl AuthConfig {
             session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
+            max_sessions: 100,
             signing_algorithm: SigningAlgorithm::default(),
             signing_key_pem: None,
             allowed_origins: Vec::new(),
@@ -144,6 +146,8 @@ setters! {
     /// Whether a refresh needs the access token as well. Defaults to `true`; `false` serves clients that keep it in memory
     /// only, and then demands a same-origin `Origin` or `Sec-Fetch-Site`.
     refresh_requires_access_token: bool,
+    /// How many sessions a user may have at once; a login beyond that ends the oldest. Defaults to 100; 1 to 10,000.
+    max_sessions: u32,
     /// The algorithm of access tokens. Defaults to EdDSA.
     signing_algorithm: SigningAlgorithm,
     /// Whether `/register` makes users. Defaults to open.
@@ -312,6 +316,9 @@ impl AuthConfig {
     fn check_resources(&self) -> Result<(), ConfigError> {
         if !(1..=1_000).contains(&self.database_pool) {
             return Err(ConfigError::new("AUTHFLOW_DATABASE_POOL", "must be from 1 to 1000", "16"));
+        }
+        if !(1..=10_000).contains(&self.max_sessions) {
+            return Err(ConfigError::new("AUTHFLOW_MAX_SESSIONS", "must be from 1 to 10000", "100"));
         }
         let one_hash = self.hash_params.memory_bytes();
         if self.hash_memory < one_hash {

@@ -74,7 +74,7 @@ impl Service {
             None => self.store.run(|session| session.start_session(&new)),
             Some(replaced) => self.store.transaction(|session| {
                 let started = session.start_session(&new)?;
-                if matches!(started, Started::Live(_)) {
+                if matches!(started, Started::Live { .. }) {
                     session.revoke(replaced, RevocationReason::Replaced)?;
                     session.delete_chains(&[replaced])?;
                 }
@@ -82,7 +82,10 @@ impl Service {
             }),
         };
         match started {
-            Ok(Started::Live(live)) => Outcome::new(self.grant(live, token), request.replaces),
+            Ok(Started::Live { session: live, others }) => {
+                let evicted = self.evict_oldest(user, others);
+                Outcome::new(self.grant(live, token), request.replaces.into_iter().chain(evicted))
+            }
             Ok(Started::Refused) => Outcome::from(ServiceError::from(refused)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }

@@ -49,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) hasher: Hasher,
     pub(crate) policy: PasswordPolicy,
     pub(crate) lifetimes: Lifetimes,
+    /// Of one user, at once.
+    pub(crate) max_sessions: u32,
     pub(crate) hooks: Hooks,
 }
 

@@ -72,7 +72,7 @@ impl Service {
             match session.change_password(credentials.user, *own, credentials.version, new_hash)? {
                 Change::Done => {
                     let ended = end_all(session, credentials.user, None, RevocationReason::PasswordChanged)?;
-                    let Started::Live(live) = session.start_session(&new)? else {
+                    let Started::Live { session: live, .. } = session.start_session(&new)? else {
                         return Err(StoreError::Corrupt("a user locked in this transaction has no session"));
                     };
                     Ok(Changed::Live(live, ids(&ended)))
@@ -80,8 +80,8 @@ impl Service {
                 Change::SessionEnded => Ok(match session.find_started(&new)? {
                     // By this very change, whose answer was lost. The other sessions it ended are heard of like those
                     // that other nodes end.
-                    Some(live) => Changed::Live(live, vec![*own]),
-                    None => Changed::Refused(Rejected::SessionRevoked),
+                    Started::Live { session: live, .. } => Changed::Live(live, vec![*own]),
+                    Started::Refused => Changed::Refused(Rejected::SessionRevoked),
                 }),
                 Change::Outdated => Ok(Changed::Refused(Rejected::WrongPassword)),
             }

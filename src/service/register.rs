@@ -61,7 +61,7 @@ impl Service {
             if self.insert_user(session, &user)?.is_none() {
                 return Ok(Registered::Taken);
             }
-            let Started::Live(live) = session.start_session(&new)? else {
+            let Started::Live { session: live, .. } = session.start_session(&new)? else {
                 return Err(StoreError::Corrupt("a user made in this transaction has no session"));
             };
             if let Some(replaced) = request.replaces {

@@ -7,13 +7,13 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{EndedSession, ListedSession, RevocationReason};
 use crate::store::StoreError;
 
-/// No list is longer.
-const LONGEST_LIST: u32 = 1_000;
+/// So many logins of one user may be starting sessions in one moment without seeing each other.
+const UNSEEN: i64 = 32;
 
 impl Service {
-    /// The live sessions of a user, newest first.
+    /// The live sessions of a user, newest first, and no more than a user may have.
     pub(crate) fn list_sessions(&self, user: UserId) -> Result<Vec<ListedSession>, StoreError> {
-        self.store.run(|session| session.list_sessions(user, LONGEST_LIST))
+        self.store.run(|session| session.list_sessions(user, self.max_sessions))
     }
 
     /// Ends one session of a user: like a logout, with the same two statements. Ending it again changes nothing, so that
@@ -52,5 +52,25 @@ impl Service {
             }
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
+    }
+
+    /// Ends the oldest sessions of a user who has too many, after a session was started beside so many `others`. A second
+    /// transaction, which most logins do not need: it sees what was committed at the same time, so that the last of
+    /// several logins at once brings the number down. The session that was started is good even if this fails; the
+    /// next login tries again.
+    pub(super) fn evict_oldest(&self, user: UserId, others: i64) -> Vec<SessionId> {
+        if others + UNSEEN < i64::from(self.max_sessions) {
+            return Vec::new();
+        }
+        let evicted = self.store.transaction(|session| {
+            session.lock_user(user)?;
+            let evicted = session.evict(user, self.max_sessions)?;
+            session.delete_chains(&evicted)?;
+            Ok(evicted)
+        });
+        evicted.unwrap_or_else(|error| {
+            tracing::warn!(%user, %error, "the oldest sessions were not ended");
+            Vec::new()
+        })
     }
 }

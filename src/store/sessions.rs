@@ -33,7 +33,11 @@ pub(crate) struct NewSession {
 /// What became of the start of a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Started {
-    Live(LiveSession),
+    Live {
+        session: LiveSession,
+        /// The user's other live sessions, without those that are being started in the same moment.
+        others: i64,
+    },
     /// The user is gone or disabled, or the password was changed since it was checked.
     Refused,
 }
@@ -98,7 +102,7 @@ statement! {
         refresh_life: BigInt = i64,
         digest: Binary = Vec<u8>,
         nonce: Binary = Vec<u8>,
-    } -> LiveColumns,
+    } -> (LiveColumns, BigInt),
     ", owner AS MATERIALIZED (
         SELECT u.id, u.email, u.created_at, u.roles
         FROM authflow.users u, input
@@ -123,16 +127,18 @@ statement! {
         RETURNING expires_at
     )
     SELECT owner.id, owner.email, owner.created_at, owner.roles, started.persistent, started.authenticated_at,
-           started.expires_at, first.expires_at, clock.now
+           started.expires_at, first.expires_at, clock.now,
+           (SELECT count(*) FROM authflow.sessions s WHERE s.user_id = owner.id AND s.revoked_at IS NULL)
     FROM owner, clock, started, first"
 }
 
 statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
-    -> LiveColumns,
+    -> (LiveColumns, BigInt),
     " SELECT u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
-             clock_timestamp()
+             clock_timestamp(),
+             (SELECT count(*) FROM authflow.sessions o WHERE o.user_id = u.id AND o.revoked_at IS NULL)
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
       JOIN authflow.users u ON u.id = s.user_id
@@ -186,19 +192,23 @@ impl Session<'_> {
             digest: new.digest.0.to_vec(),
             nonce: new.nonce.0.to_vec(),
         };
-        let row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
-        let live = match row {
-            Some(row) => Some(row.into_session(new.id, new.transport)),
-            None => self.find_started(new)?,
-        };
-        Ok(live.map_or(Started::Refused, Started::Live))
+        let row: Option<(LiveRow, i64)> = statement.get_result(self.connection).optional()?;
+        match row {
+            Some((row, others)) => {
+                Ok(Started::Live { session: row.into_session(new.id, new.transport), others })
+            }
+            None => self.find_started(new),
+        }
     }
 
     /// The session, if an earlier run of the same start has committed it.
-    pub(crate) fn find_started(&mut self, new: &NewSession) -> Result<Option<LiveSession>, StoreError> {
+    pub(crate) fn find_started(&mut self, new: &NewSession) -> Result<Started, StoreError> {
         let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
-        let row: Option<LiveRow> = own.get_result(self.connection).optional()?;
-        Ok(row.map(|row| row.into_session(new.id, new.transport)))
+        let row: Option<(LiveRow, i64)> = own.get_result(self.connection).optional()?;
+        Ok(row.map_or(Started::Refused, |(row, others)| Started::Live {
+            session: row.into_session(new.id, new.transport),
+            others,
+        }))
     }
 
     /// Ends a session. Answers whose it was, or `None` if it had ended before or is not known.

@@ -48,6 +48,26 @@ statement! {
       FROM input WHERE u.id = input.id RETURNING u.id"
 }
 
+statement! {
+    /// The row lock that everything takes first which ends several sessions of a user.
+    LockUser { id: SqlUuid = Uuid } -> SqlUuid,
+    " SELECT u.id FROM authflow.users u, input WHERE u.id = input.id FOR NO KEY UPDATE OF u"
+}
+
+statement! {
+    /// Ends the oldest sessions of a user beyond the newest so many.
+    Evict { user_id: SqlUuid = Uuid, most: BigInt = i64, reason: Text = &'static str } -> SqlUuid,
+    ", excess AS (
+        SELECT s.id FROM authflow.sessions s, input
+        WHERE s.user_id = input.user_id AND s.revoked_at IS NULL
+        ORDER BY s.created_at DESC, s.id DESC
+        OFFSET (SELECT most FROM input)
+    )
+    UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+    FROM input, excess WHERE s.id = excess.id AND s.revoked_at IS NULL
+    RETURNING s.id"
+}
+
 #[derive(Queryable)]
 struct ListedRow {
     id: Uuid,
@@ -89,6 +109,21 @@ impl Session<'_> {
     pub(crate) fn outdate_logins(&mut self, user: UserId) -> Result<(), StoreError> {
         OutdateLogins { id: user.0 }.get_result::<Uuid>(self.connection).optional()?;
         Ok(())
+    }
+}
+
+impl Session<'_> {
+    /// Waits for the user's logins that are starting sessions, and holds off others for the rest of the transaction.
+    pub(crate) fn lock_user(&mut self, user: UserId) -> Result<(), StoreError> {
+        LockUser { id: user.0 }.get_result::<Uuid>(self.connection).optional()?;
+        Ok(())
+    }
+
+    /// Ends the oldest sessions of a user beyond the newest `most`, and answers which they were.
+    pub(crate) fn evict(&mut self, user: UserId, most: u32) -> Result<Vec<SessionId>, StoreError> {
+        let reason = RevocationReason::Evicted.as_str();
+        let ids: Vec<Uuid> = Evict { user_id: user.0, most: most.into(), reason }.load(self.connection)?;
+        Ok(ids.into_iter().map(SessionId).collect())
     }
 }
 
