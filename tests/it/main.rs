@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 mod concurrency;
+mod faults;
 mod rule;
 mod support;
 mod workflow;
