@@ -2,6 +2,9 @@
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
+mod concurrency;
+mod faults;
+mod rule;
 mod sessions_cap;
 mod sessions_list;
 mod sessions_password;

@@ -41,6 +41,20 @@ impl Browser {
         Browser { transport: Transport::Body, ..Browser::new(app) }
     }
 
+    /// A browser whose user has just registered.
+    pub(crate) async fn signed_up(app: &TestApp, email: &str) -> Browser {
+        let mut browser = Browser::new(app);
+        browser.register(email).await.expect(201);
+        browser
+    }
+
+    /// A phone whose user has just registered.
+    pub(crate) async fn mobile_signed_up(app: &TestApp, email: &str) -> Browser {
+        let mut phone = Browser::mobile(app);
+        phone.register(email).await.expect(201);
+        phone
+    }
+
     /// The same client, with the same tokens, at another node.
     pub(crate) fn at(&self, app: &TestApp) -> Browser {
         Browser { base: app.url(""), ..self.clone() }
@@ -54,6 +68,16 @@ impl Browser {
     /// The same client with another access token.
     pub(crate) fn with_access_token(&self, token: impl Into<String>) -> Browser {
         Browser { access_token: Some(token.into()), ..self.clone() }
+    }
+
+    /// The same client without its refresh token.
+    pub(crate) fn without_refresh_token(&self) -> Browser {
+        Browser { refresh_token: None, ..self.clone() }
+    }
+
+    /// The same client without its access token.
+    pub(crate) fn without_access_token(&self) -> Browser {
+        Browser { access_token: None, ..self.clone() }
     }
 
     /// The same tokens in a client of the other transport.
