@@ -8,6 +8,7 @@ pub(crate) mod ids;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod revocations;
+pub(crate) mod token_cache;
 pub(crate) mod verifier;
 
 #[cfg(feature = "issuer")]

@@ -29,8 +29,8 @@ use crate::domain::verifier::Verifier;
 pub struct Authenticated(Arc<Claims>);
 
 impl Authenticated {
-    pub(super) fn new(claims: Claims) -> Self {
-        Self(Arc::new(claims))
+    pub(super) fn new(claims: Arc<Claims>) -> Self {
+        Self(claims)
     }
 
     /// The user.
