@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
 use crate::domain::claims::Claims;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, UnixSeconds};
 use crate::domain::keys::{KeyError, KeySet};
 use crate::domain::revocations::Revocations;
 use crate::domain::token_cache::TokenCache;
@@ -89,6 +89,11 @@ impl Verifier {
             }
         };
         if revocations.contains(claims.sid) { Err(TokenRefused::Revoked) } else { Ok(claims) }
+    }
+
+    /// The time by which tokens are judged here.
+    pub(crate) fn now(&self) -> UnixSeconds {
+        self.0.clock.now()
     }
 
     /// Verifies everything but the time claims, as refresh and logout do.
