@@ -78,8 +78,8 @@ pub enum Error {
     /// The value cannot be used as an e-mail address or password.
     #[error("{0}")]
     Invalid(String),
-    /// The registration hook refused the user.
-    #[error("the registration hook refused the user")]
+    /// A hook of the host's refused the user or the token.
+    #[error("a hook of the host's refused")]
     Refused,
     /// Too many passwords are being hashed; try again.
     #[error("too many passwords are being hashed")]
@@ -237,6 +237,7 @@ impl From<StoreError> for Error {
             StoreError::Unavailable(reason) => Self::Database(reason),
             StoreError::Refused => Self::Refused,
             StoreError::Failed(error) => Self::Database(error.to_string()),
+            StoreError::Hook(reason) => Self::Internal(reason),
             StoreError::Corrupt(what) => Self::Internal(what.into()),
         }
     }

@@ -24,7 +24,7 @@ pub use crate::domain::ids::{SessionId, UserId};
 pub use crate::domain::keys::{KeyError, SigningAlgorithm};
 pub use crate::domain::verifier::Verifier;
 pub use crate::http::error::{AuthError, ErrorCode};
-pub use crate::http::extract::{Authenticated, MaybeAuthenticated};
+pub use crate::http::extract::{Authenticated, HostClaims, MaybeAuthenticated};
 pub use crate::http::guard::Guard;
 
 #[cfg(feature = "issuer")]
@@ -50,4 +50,4 @@ pub use crate::http::client::{InvalidProxy, TrustedProxies};
 #[cfg(feature = "issuer")]
 pub use crate::http::hide_cookie::HideCookie;
 #[cfg(feature = "issuer")]
-pub use crate::service::hooks::RegistrationError;
+pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};

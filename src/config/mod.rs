@@ -12,6 +12,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use diesel::PgConnection;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 
 pub use self::error::ConfigError;
 use crate::domain::access_token::MAX_LIFE;
@@ -21,7 +22,7 @@ use crate::domain::password::policy::PasswordPolicy;
 use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
-use crate::service::hooks::{Hooks, RegistrationError};
+use crate::service::hooks::{ClaimsRefused, ExtraClaims, Hooks, RegistrationError, TokenSubject};
 
 /// Whether `POST /register` makes users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -222,6 +223,35 @@ impl AuthConfig {
         hook: impl Fn(&mut PgConnection, &User) -> Result<(), RegistrationError> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.on_registration = Some(Arc::new(hook));
+        self
+    }
+
+    /// Adds claims of the host's own to every access token: a value that serialises to a JSON object. Called whenever a token
+    /// is issued, before anything is consumed; must be quick, and must not use this crate's own names. Handlers read the
+    /// claims back with [`HostClaims`](crate::HostClaims). Tokens are sent with every request: keep them small.
+    ///
+    /// ```
+    /// # use actix_authflow::{AuthConfig, ClaimsRefused};
+    /// #[derive(serde::Serialize)]
+    /// struct Tenant {
+    ///     tenant: String,
+    /// }
+    ///
+    /// # fn example(config: AuthConfig) -> AuthConfig {
+    /// config.claims(|subject| {
+    ///     let email = subject.user.email.as_deref().ok_or(ClaimsRefused)?;
+    ///     let (_, domain) = email.rsplit_once('@').ok_or(ClaimsRefused)?;
+    ///     Ok(Tenant { tenant: domain.to_owned() })
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn claims<T: Serialize>(
+        mut self,
+        hook: impl Fn(&TokenSubject<'_>) -> Result<T, ClaimsRefused> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.claims =
+            Some(Arc::new(move |subject: &TokenSubject<'_>| ExtraClaims::from_typed(hook(subject))));
         self
     }
 

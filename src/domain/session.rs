@@ -110,6 +110,7 @@ pub(crate) struct LiveSession {
     pub(crate) email: Option<String>,
     pub(crate) user_created_at: DateTime<Utc>,
     pub(crate) roles: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
     pub(crate) authenticated_at: DateTime<Utc>,

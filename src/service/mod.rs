@@ -3,6 +3,7 @@
 mod accounts;
 pub(crate) mod error;
 pub(crate) mod hooks;
+mod issue;
 mod login;
 mod logout;
 mod refresh;
@@ -16,11 +17,11 @@ use self::hooks::Hooks;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::issuing::{Subject, TokenIssuer};
+use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::password::policy::PasswordPolicy;
 use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
-use crate::domain::session::{Device, LiveSession, Transport};
+use crate::domain::session::{Device, Transport};
 use crate::domain::user::User;
 use crate::store::{NewSession, Store, StoreError};
 
@@ -133,33 +134,5 @@ impl Service {
             nonce: Nonce::random(),
         };
         (session, token)
-    }
-
-    /// Signs the access token that goes with `refresh_token`. No connection is held meanwhile.
-    fn grant(&self, session: LiveSession, refresh_token: RefreshToken) -> Result<Grant, ServiceError> {
-        let life = match session.transport {
-            Transport::Cookie => self.lifetimes.access,
-            Transport::Body => self.lifetimes.mobile_access,
-        };
-        let subject = Subject {
-            user: session.user,
-            session: session.id,
-            authenticated_at: session.authenticated_at.timestamp(),
-            roles: session.roles,
-        };
-        let access_token = self
-            .issuer
-            .issue(subject, session.now.timestamp(), life.num_seconds())
-            .map_err(|error| ServiceError::Internal(format!("signing failed: {error}")))?;
-        Ok(Grant {
-            access_token,
-            expires_in: life.num_seconds(),
-            session: session.id,
-            user: User { id: session.user, email: session.email, created_at: session.user_created_at },
-            transport: session.transport,
-            persistent: session.persistent,
-            refresh_token,
-            refresh_expires_in: (session.refresh_expires_at - session.now).num_seconds(),
-        })
     }
 }

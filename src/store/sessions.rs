@@ -44,6 +44,7 @@ pub(super) type LiveColumns = (
     Nullable<Text>,
     Timestamptz,
     Array<Text>,
+    Array<Text>,
     Bool,
     Timestamptz,
     Timestamptz,
@@ -58,6 +59,7 @@ pub(super) struct LiveRow {
     pub(super) email: Option<String>,
     pub(super) user_created_at: DateTime<Utc>,
     pub(super) roles: Vec<String>,
+    pub(super) scopes: Vec<String>,
     pub(super) persistent: bool,
     pub(super) authenticated_at: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
@@ -73,6 +75,7 @@ impl LiveRow {
             email: self.email,
             user_created_at: self.user_created_at,
             roles: self.roles,
+            scopes: self.scopes,
             transport,
             persistent: self.persistent,
             authenticated_at: self.authenticated_at,
@@ -100,7 +103,7 @@ statement! {
         nonce: Binary = Vec<u8>,
     } -> LiveColumns,
     ", owner AS MATERIALIZED (
-        SELECT u.id, u.email, u.created_at, u.roles
+        SELECT u.id, u.email, u.created_at, u.roles, u.scopes
         FROM authflow.users u, input
         WHERE u.id = input.user_id AND u.disabled_at IS NULL
           AND (input.credentials_version IS NULL OR u.credentials_version = input.credentials_version)
@@ -122,7 +125,7 @@ statement! {
         FROM input, started, clock
         RETURNING expires_at
     )
-    SELECT owner.id, owner.email, owner.created_at, owner.roles, started.persistent, started.authenticated_at,
+    SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
            started.expires_at, first.expires_at, clock.now
     FROM owner, clock, started, first"
 }
@@ -131,7 +134,7 @@ statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
     -> LiveColumns,
-    " SELECT u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
+    " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
              clock_timestamp()
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
