@@ -13,6 +13,7 @@ use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
+use crate::domain::refresh_jwt::Envelopes;
 use crate::domain::refresh_token::RefreshTokenKeys;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::http::guard::Guard;
@@ -187,6 +188,8 @@ fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Ser
     Ok(Service {
         store,
         refresh_keys: RefreshTokenKeys::new(&config.secret, config.secret_previous.as_ref()),
+        envelopes: Envelopes::new(&config.secret, config.secret_previous.as_ref(), &config.issuer),
+        refresh_format: config.refresh_format,
         issuer,
         hasher,
         policy: config.password_policy.clone(),

@@ -38,6 +38,8 @@ pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
 #[cfg(feature = "issuer")]
 pub use crate::domain::password::policy::{InvalidMinLength, PasswordPolicy};
 #[cfg(feature = "issuer")]
+pub use crate::domain::refresh_jwt::RefreshFormat;
+#[cfg(feature = "issuer")]
 pub use crate::domain::secret::{ServerSecret, WeakSecret};
 #[cfg(feature = "issuer")]
 pub use crate::domain::session::Transport;

@@ -19,6 +19,7 @@ use crate::domain::access_token::MAX_LIFE;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
 use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::refresh_jwt::RefreshFormat;
 use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
@@ -66,6 +67,7 @@ pub struct AuthConfig {
     pub(crate) session_ttl: Duration,
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
+    pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_key_pem: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
@@ -98,6 +100,7 @@ impl AuthConfig {
             session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
+            refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
             signing_key_pem: None,
             allowed_origins: Vec::new(),
@@ -145,6 +148,8 @@ setters! {
     /// Whether a refresh needs the access token as well. Defaults to `true`; `false` serves clients that keep it in memory
     /// only, and then demands a same-origin `Origin` or `Sec-Fetch-Site`.
     refresh_requires_access_token: bool,
+    /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
+    refresh_format: RefreshFormat,
     /// The algorithm of access tokens. Defaults to EdDSA.
     signing_algorithm: SigningAlgorithm,
     /// Whether `/register` makes users. Defaults to open.

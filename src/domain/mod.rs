@@ -18,6 +18,8 @@ pub(crate) mod issuing;
 #[cfg(feature = "issuer")]
 pub(crate) mod password;
 #[cfg(feature = "issuer")]
+pub(crate) mod refresh_jwt;
+#[cfg(feature = "issuer")]
 pub(crate) mod refresh_token;
 #[cfg(feature = "issuer")]
 pub(crate) mod rotation;

@@ -114,6 +114,8 @@ pub(crate) struct LiveSession {
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
     pub(crate) authenticated_at: DateTime<Utc>,
+    /// When the current generation was added.
+    pub(crate) refresh_issued_at: DateTime<Utc>,
     /// The idle end of the current generation.
     pub(crate) refresh_expires_at: DateTime<Utc>,
     pub(crate) now: DateTime<Utc>,

@@ -1,11 +1,13 @@
 //! The last step of every operation that gives tokens.
 
 use serde_json::{Map, Value};
+use zeroize::Zeroizing;
 
 use super::error::ServiceError;
 use super::hooks::{ExtraClaims, TokenSubject};
 use super::{Grant, Service};
 use crate::domain::issuing::Subject;
+use crate::domain::refresh_jwt::{Contents, RefreshFormat};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::{LiveSession, Transport};
 use crate::domain::user::User;
@@ -47,6 +49,7 @@ impl Service {
         refresh_token: RefreshToken,
     ) -> Result<Grant, ServiceError> {
         let Admitted { session, claims } = admitted;
+        let refresh_token = self.wrap(&session, &refresh_token)?;
         let life = match session.transport {
             Transport::Cookie => self.lifetimes.access,
             Transport::Body => self.lifetimes.mobile_access,
@@ -63,7 +66,7 @@ impl Service {
         let access_token = self
             .issuer
             .issue(subject, session.now.timestamp(), life.num_seconds())
-            .map_err(|error| ServiceError::Internal(format!("signing failed: {error}")))?;
+            .map_err(signing_failed)?;
         Ok(Grant {
             access_token,
             expires_in: life.num_seconds(),
@@ -75,6 +78,27 @@ impl Service {
             refresh_expires_in: (session.refresh_expires_at - session.now).num_seconds(),
         })
     }
+}
+
+impl Service {
+    /// The refresh token as the client gets it.
+    fn wrap(&self, session: &LiveSession, token: &RefreshToken) -> Result<Zeroizing<String>, ServiceError> {
+        match (session.transport, self.refresh_format) {
+            (Transport::Cookie, _) | (Transport::Body, RefreshFormat::Opaque) => Ok(token.expose()),
+            (Transport::Body, RefreshFormat::Jwt) => {
+                let contents = Contents {
+                    user: session.user,
+                    issued_at: session.refresh_issued_at,
+                    expires_at: session.refresh_expires_at,
+                };
+                self.envelopes.seal(token, &contents).map_err(signing_failed)
+            }
+        }
+    }
+}
+
+fn signing_failed(error: jsonwebtoken::errors::Error) -> ServiceError {
+    ServiceError::Internal(format!("signing failed: {error}"))
 }
 
 fn user(session: &LiveSession) -> User {

@@ -11,6 +11,7 @@ mod register;
 pub(crate) mod revocations;
 
 use chrono::TimeDelta;
+use zeroize::Zeroizing;
 
 use self::error::ServiceError;
 use self::hooks::Hooks;
@@ -20,6 +21,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
 use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
 use crate::domain::session::{Device, Transport};
 use crate::domain::user::User;
@@ -44,6 +46,9 @@ pub(crate) struct Lifetimes {
 pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) refresh_keys: RefreshTokenKeys,
+    /// Envelopes for the refresh tokens of body sessions; `refresh_format` says whether new ones have any.
+    pub(crate) envelopes: Envelopes,
+    pub(crate) refresh_format: RefreshFormat,
     pub(crate) issuer: TokenIssuer,
     pub(crate) hasher: Hasher,
     pub(crate) policy: PasswordPolicy,
@@ -70,7 +75,8 @@ pub(crate) struct Grant {
     pub(crate) user: User,
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
-    pub(crate) refresh_token: RefreshToken,
+    /// As the client keeps it: a live credential.
+    pub(crate) refresh_token: Zeroizing<String>,
     /// Seconds until the refresh token expires unused, or the session does.
     pub(crate) refresh_expires_in: i64,
 }
@@ -105,6 +111,15 @@ impl Service {
     /// Asks the database for a sign of life.
     pub(crate) fn ping(&self) -> Result<(), StoreError> {
         self.store.run(|session| session.ping())
+    }
+
+    /// The genuine refresh token in what a client presented. Only body sessions have envelopes.
+    pub(crate) fn recognise(&self, transport: Transport, text: &[u8]) -> Option<RefreshToken> {
+        let opaque = self.refresh_keys.parse(text);
+        match transport {
+            Transport::Cookie => opaque,
+            Transport::Body => opaque.or_else(|| self.envelopes.open(text, &self.refresh_keys)),
+        }
     }
 
     /// An enabled user.

@@ -50,6 +50,7 @@ pub(super) type LiveColumns = (
     Timestamptz,
     Timestamptz,
     Timestamptz,
+    Timestamptz,
 );
 
 /// A row of [`LiveColumns`].
@@ -63,6 +64,7 @@ pub(super) struct LiveRow {
     pub(super) persistent: bool,
     pub(super) authenticated_at: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
+    pub(super) refresh_issued_at: DateTime<Utc>,
     pub(super) refresh_expires_at: DateTime<Utc>,
     pub(super) now: DateTime<Utc>,
 }
@@ -79,6 +81,7 @@ impl LiveRow {
             transport,
             persistent: self.persistent,
             authenticated_at: self.authenticated_at,
+            refresh_issued_at: self.refresh_issued_at,
             refresh_expires_at: self.refresh_expires_at,
             now: self.now,
         }
@@ -123,10 +126,10 @@ statement! {
         SELECT started.id, 0, input.digest, input.nonce, clock.now,
                least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
         FROM input, started, clock
-        RETURNING expires_at
+        RETURNING issued_at, expires_at
     )
     SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
-           started.expires_at, first.expires_at, clock.now
+           started.expires_at, first.issued_at, first.expires_at, clock.now
     FROM owner, clock, started, first"
 }
 
@@ -134,7 +137,7 @@ statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
     -> LiveColumns,
-    " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
+    " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.issued_at, t.expires_at,
              clock_timestamp()
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
