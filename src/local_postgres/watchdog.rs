@@ -1,16 +1,21 @@
-//! A Postgres program with a shell that watches over its owner: us.
+//! What must not outlive this process, each with a shell that waits for our end: a program, and a directory.
+//!
+//! Destructors are not enough. A test binary never drops its statics, and nothing at all runs after a kill.
 
 use std::ffi::OsString;
-use std::io::{self, PipeWriter, Write};
+use std::fs;
+use std::io::{self, PipeReader, PipeWriter, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 
 use super::LocalPostgresError;
+use super::account::Account;
 use super::error::cannot;
 use super::place::Place;
 
-const SCRIPT: &str = include_str!("watchdog.sh");
+const WATCHDOG: &str = include_str!("watchdog.sh");
+const UNDERTAKER: &str = include_str!("undertaker.sh");
 
 /// A running program that ends when this process does, whether or not there is time to say so.
 #[derive(Debug)]
@@ -27,13 +32,11 @@ impl Watched {
         arguments: impl IntoIterator<Item = OsString>,
         output: impl Into<Stdio>,
     ) -> Result<Watched, LocalPostgresError> {
-        let shell = Path::new("sh");
-        let (standing_by, orders) = io::pipe().map_err(cannot("making a pipe to", shell))?;
+        let (standing_by, orders) = pipe()?;
         // The data of a temporary cluster need not be in order when their owner is gone.
         let signal = if place.is_temporary() { "QUIT" } else { "INT" };
-        let mut command = place.account.command(shell);
-        command.args(["-c", SCRIPT, "authflow-postgres", signal]);
-        command.arg(place.doomed.as_deref().unwrap_or(Path::new("")));
+        let mut command = place.account.command("sh");
+        command.args(["-c", WATCHDOG, "authflow-postgres", signal]);
         command.arg(program).args(arguments);
         command.stdin(standing_by).stdout(output).stderr(place.new_log()?);
         // A group of its own: Ctrl-C in the terminal is for us, who still need the database to finish what is under way.
@@ -57,4 +60,38 @@ impl Watched {
         let _ = self.orders.write_all(b"INT\n");
         self.wait().map(drop)
     }
+}
+
+/// A directory that is removed with this value, or else with this process.
+#[derive(Debug)]
+pub(super) struct Doomed {
+    directory: PathBuf,
+    shell: Child,
+    life: PipeWriter,
+}
+
+impl Doomed {
+    /// It will be the account that removes the directory, if it comes to that.
+    pub(super) fn new(directory: &Path, account: Account) -> Result<Doomed, LocalPostgresError> {
+        let (standing_by, life) = pipe()?;
+        let mut command = account.command("sh");
+        command.args(["-c", UNDERTAKER, "authflow-postgres"]).arg(directory);
+        command.stdin(standing_by).stdout(Stdio::null()).stderr(Stdio::null());
+        let shell = command.process_group(0).spawn().map_err(cannot("starting", Path::new("sh")))?;
+        Ok(Doomed { directory: directory.to_owned(), shell, life })
+    }
+}
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        // Nobody is left to tell of errors.
+        let _ = fs::remove_dir_all(&self.directory);
+        let _ = self.life.write_all(b"done\n");
+        let _ = self.shell.wait();
+    }
+}
+
+/// Its writing end is closed in every process that we start, so that it closes for good with this one.
+fn pipe() -> Result<(PipeReader, PipeWriter), LocalPostgresError> {
+    io::pipe().map_err(cannot("making a pipe to", Path::new("sh")))
 }
