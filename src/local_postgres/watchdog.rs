@@ -95,3 +95,39 @@ impl Drop for Doomed {
 fn pipe() -> Result<(PipeReader, PipeWriter), LocalPostgresError> {
     io::pipe().map_err(cannot("making a pipe to", Path::new("sh")))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::Command;
+
+    use super::*;
+
+    /// Deaf to TERM for a while. Then exits with 7 at the next one, and with 1 when none comes within seconds.
+    const DEAF_AT_FIRST: &str =
+        "trap '' TERM; echo; sleep 0.3; trap 'exit 7' TERM; for _ in 1 2 3; do sleep 1; done; exit 1";
+
+    #[test]
+    fn a_program_that_is_deaf_at_first_is_told_again() {
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCHDOG, "test", "TERM", "sh", "-c", DEAF_AT_FIRST]);
+        let mut shell = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut deaf = [0];
+        shell.stdout.take().unwrap().read_exact(&mut deaf).unwrap();
+
+        drop(shell.stdin.take());
+
+        assert_eq!(shell.wait().unwrap().code(), Some(7));
+    }
+
+    #[test]
+    fn a_program_that_ends_by_itself_is_reported_while_the_owner_lives() {
+        let mut command = Command::new("sh");
+        command.args(["-c", WATCHDOG, "test", "TERM", "sh", "-c", "exit 3"]).stdin(Stdio::piped());
+        let mut shell = command.spawn().unwrap();
+        let owner = shell.stdin.take();
+
+        assert_eq!(shell.wait().unwrap().code(), Some(3));
+        drop(owner);
+    }
+}
