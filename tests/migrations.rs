@@ -157,12 +157,3 @@ fn every_table_and_column_is_explained() {
 
     assert_eq!(names(&mut database.connect(), unexplained), BTreeSet::new());
 }
-
-#[test]
-fn a_test_database_is_gone_with_its_value() {
-    let database = TestDatabase::new();
-    let url = database.url().to_owned();
-    let _still_connected = database.connect();
-    drop(database);
-    assert!(PgConnection::establish(&url).is_err());
-}
