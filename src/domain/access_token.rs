@@ -105,3 +105,6 @@ impl Header {
         typ.strip_prefix("application/").unwrap_or(&typ) == TYP
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,80 @@ impl Verifier {
         &self.0.revocations
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::ids::{SessionId, UserId};
+    use crate::domain::issuing::{Subject, TokenIssuer};
+    use crate::domain::keys::{SigningAlgorithm, SigningKey};
+    use crate::domain::secret::ServerSecret;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// A verifier at that time, and what issues tokens for it.
+    fn world(now: i64) -> (Verifier, TokenIssuer) {
+        let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+        let key = SigningKey::derive(&secret, SigningAlgorithm::EdDsa).unwrap();
+        let keys = KeySet::new([key.verifying().clone()]).unwrap();
+        let [issuer, audience, client_id] = ["issuer", "api", "app"].map(str::to_owned);
+        let rules = AccessTokenRules { issuer: issuer.clone(), audience: audience.clone(), leeway: 5 };
+        let clock = Clock::database(DateTime::from_timestamp(now, 0).unwrap());
+        (Verifier::new(keys, rules, clock), TokenIssuer { key, issuer, audience, client_id })
+    }
+
+    fn token(issuer: &TokenIssuer, session: SessionId) -> String {
+        let subject = Subject { user: UserId::new(), session, authenticated_at: NOW, roles: Vec::new() };
+        issuer.issue(subject, NOW, 60).unwrap()
+    }
+
+    #[test]
+    fn every_token_of_a_session_that_has_ended_is_refused() {
+        let (verifier, issuer) = world(NOW);
+        let (ended, other) = (SessionId::new(), SessionId::new());
+        let tokens = [token(&issuer, ended), token(&issuer, ended)];
+        assert!(tokens.iter().all(|token| verifier.verify(token).is_ok()));
+        verifier.revocations().insert(ended, NOW + 1_000);
+        assert!(tokens.iter().all(|token| verifier.verify(token) == Err(TokenRefused::Revoked)));
+        assert_eq!(
+            verifier.verify(&token(&issuer, ended)),
+            Err(TokenRefused::Revoked),
+            "one issued later as well"
+        );
+        assert!(verifier.verify(&token(&issuer, other)).is_ok());
+    }
+
+    #[test]
+    fn a_clone_knows_what_the_original_knows() {
+        let (verifier, issuer) = world(NOW);
+        let (copy, session) = (verifier.clone(), SessionId::new());
+        verifier.revocations().insert(session, NOW + 1_000);
+        assert_eq!(copy.verify(&token(&issuer, session)), Err(TokenRefused::Revoked));
+    }
+
+    #[test]
+    fn refresh_and_logout_do_not_ask_for_the_time() {
+        let (verifier, issuer) = world(NOW + 1_000);
+        let session = SessionId::new();
+        let token = token(&issuer, session);
+        assert_eq!(verifier.verify(&token), Err(TokenRefused::Expired));
+        assert_eq!(verifier.verify_even_if_expired(&token).unwrap().session_id(), session);
+        assert_eq!(verifier.verify_even_if_expired(&format!("{token}A")), Err(TokenRefused::Invalid));
+    }
+
+    #[test]
+    fn a_verifier_of_published_keys_takes_the_issuers_tokens() {
+        let (verifier, issuer) = world(NOW);
+        let jwks = serde_json::json!({ "keys": verifier.keys().public() }).to_string();
+        let elsewhere = Verifier::from_jwks(&jwks, "issuer", "api").unwrap();
+        let subject =
+            |session| Subject { user: UserId::new(), session, authenticated_at: 0, roles: Vec::new() };
+        let fresh = issuer.issue(subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
+        assert!(elsewhere.verify(&fresh).is_ok());
+        assert!(Verifier::from_jwks(&jwks, "issuer", "other").unwrap().verify(&fresh).is_err());
+        assert!(Verifier::from_jwks(&jwks, "other", "api").unwrap().verify(&fresh).is_err());
+        assert!(Verifier::from_jwks(r#"{"keys":[]}"#, "issuer", "api").is_err());
+    }
+}

@@ -269,21 +269,4 @@ impl ResponseError for AuthError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_challenge_says_invalid_token_only_where_a_token_was_sent() {
-        let challenge = |code: ErrorCode| {
-            let response = AuthError::from(code).error_response();
-            response.headers().get(header::WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned())
-        };
-        assert_eq!(challenge(ErrorCode::Unauthorized).unwrap(), "Bearer");
-        assert!(
-            challenge(ErrorCode::TokenExpired)
-                .unwrap()
-                .starts_with("Bearer error=\"invalid_token\", error_description=")
-        );
-        assert_eq!(challenge(ErrorCode::Forbidden), None);
-    }
-}
+mod tests;

@@ -101,3 +101,12 @@ impl SigningKey {
         jsonwebtoken::encode(&header, claims, &self.encoding)
     }
 }
+
+#[cfg(test)]
+impl SigningKey {
+    /// The signature (base64url) over any bytes at all, for tokens that this crate would never make.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> String {
+        jsonwebtoken::crypto::sign(message, &self.encoding, self.verifying.algorithm().for_jsonwebtoken())
+            .unwrap()
+    }
+}
