@@ -1,4 +1,5 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 // What verifies and what issues share their types; without the issuer half of those is unused.
 #![cfg_attr(not(feature = "issuer"), allow(dead_code))]
 
