@@ -20,6 +20,15 @@ pub(crate) struct Subject {
     pub(crate) extra: Map<String, Value>,
 }
 
+#[cfg(test)]
+impl Subject {
+    /// Somebody without roles, scopes and claims of the host's.
+    pub(crate) fn plain(session: SessionId, authenticated_at: UnixSeconds) -> Self {
+        let (user, extra) = (UserId::new(), Map::new());
+        Self { user, session, authenticated_at, roles: Vec::new(), scopes: Vec::new(), extra }
+    }
+}
+
 /// Signs access tokens for one application.
 pub(crate) struct TokenIssuer {
     pub(crate) key: SigningKey,

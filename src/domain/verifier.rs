@@ -120,7 +120,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::ids::{SessionId, UserId};
+    use crate::domain::ids::SessionId;
     use crate::domain::issuing::{Subject, TokenIssuer};
     use crate::domain::keys::{SigningAlgorithm, SigningKey};
     use crate::domain::secret::ServerSecret;
@@ -139,7 +139,7 @@ mod tests {
     }
 
     fn token(issuer: &TokenIssuer, session: SessionId) -> String {
-        let subject = Subject { user: UserId::new(), session, authenticated_at: NOW, roles: Vec::new() };
+        let subject = Subject::plain(session, NOW);
         issuer.issue(subject, NOW, 60).unwrap()
     }
 
@@ -180,10 +180,9 @@ mod tests {
     #[test]
     fn a_verifier_of_published_keys_takes_the_issuers_tokens() {
         let (verifier, issuer) = world(NOW);
-        let jwks = serde_json::json!({ "keys": verifier.keys().public() }).to_string();
+        let jwks = verifier.with_keys(|keys| serde_json::json!({ "keys": keys.public() })).to_string();
         let elsewhere = Verifier::from_jwks(&jwks, "issuer", "api").unwrap();
-        let subject =
-            |session| Subject { user: UserId::new(), session, authenticated_at: 0, roles: Vec::new() };
+        let subject = |session| Subject::plain(session, 0);
         let fresh = issuer.issue(subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
         assert!(elsewhere.verify(&fresh).is_ok());
         assert!(Verifier::from_jwks(&jwks, "issuer", "other").unwrap().verify(&fresh).is_err());

@@ -156,7 +156,7 @@ fn a_token_that_is_issued_here_is_small_and_says_nothing_private() {
             names.join(" ")
         };
         assert_eq!(members(&parts[0]), "alg kid typ");
-        assert_eq!(members(&parts[1]), "aud auth_time client_id exp iat iss jti roles sid sub");
+        assert_eq!(members(&parts[1]), "aud auth_time client_id exp iat iss jti roles scope sid sub");
         assert!(!parts[1].to_string().contains('@'));
     }
 }
