@@ -2,5 +2,7 @@
 #![cfg(unix)]
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
+mod claims;
+mod refresh_jwt;
 mod support;
 mod workflow;
