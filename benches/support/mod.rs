@@ -1,0 +1,5 @@
+//! What several benchmarks need.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
+
+pub(crate) mod bare_jwt;
