@@ -2,4 +2,5 @@
 #![allow(dead_code, reason = "each benchmark uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
 
+pub(crate) mod app;
 pub(crate) mod bare_jwt;
