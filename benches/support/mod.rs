@@ -4,3 +4,4 @@
 
 pub(crate) mod app;
 pub(crate) mod bare_jwt;
+pub(crate) mod database;
