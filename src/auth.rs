@@ -179,7 +179,7 @@ impl Auth {
     }
 }
 
-fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
+pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
     let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
     let hasher = match &config.hooks.foreign_verifier {
         Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
@@ -204,7 +204,7 @@ fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Ser
     })
 }
 
-fn store_options(config: &AuthConfig) -> StoreOptions {
+pub(crate) fn store_options(config: &AuthConfig) -> StoreOptions {
     StoreOptions {
         database_url: config.database_url().to_owned(),
         pool_size: config.database_pool,
