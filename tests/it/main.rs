@@ -1,0 +1,8 @@
+//! The crate as its users meet it: over HTTP, against a real Postgres.
+#![cfg(unix)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
+
+mod concurrency;
+mod rule;
+mod support;
+mod workflow;
