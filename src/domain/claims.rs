@@ -1,5 +1,6 @@
 //! What an access token says: the claims of RFC 9068 §2.2, a session, and the host's own.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -79,6 +80,15 @@ impl Claims {
     /// The granted scopes (`scope`, RFC 9068 §2.2.3).
     pub fn scopes(&self) -> impl Iterator<Item = &str> {
         self.scope.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    /// The host's own claims as a type: what the issuer's claims hook gave.
+    ///
+    /// # Errors
+    ///
+    /// If they do not have this type, as in a token that was issued before the hook was set.
+    pub fn host_claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(Value::Object(self.extra.clone()))
     }
 
     /// A claim of the host's own.

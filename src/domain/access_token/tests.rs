@@ -139,6 +139,8 @@ fn a_token_that_is_issued_here_is_small_and_says_nothing_private() {
             session: SessionId::new(),
             authenticated_at: NOW,
             roles: vec!["editor".into(), "administrator".into()],
+            scopes: vec!["orders:read".into(), "orders:write".into()],
+            extra: serde_json::Map::new(),
         };
         let token = token_issuer.issue(subject, NOW, 1800).unwrap();
         assert!(token.len() < 1024, "{} bytes", token.len());
@@ -154,7 +156,7 @@ fn a_token_that_is_issued_here_is_small_and_says_nothing_private() {
             names.join(" ")
         };
         assert_eq!(members(&parts[0]), "alg kid typ");
-        assert_eq!(members(&parts[1]), "aud auth_time client_id exp iat iss jti roles sid sub");
+        assert_eq!(members(&parts[1]), "aud auth_time client_id exp iat iss jti roles scope sid sub");
         assert!(!parts[1].to_string().contains('@'));
     }
 }
