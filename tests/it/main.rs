@@ -3,6 +3,8 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 mod claims;
+mod concurrency;
 mod refresh_jwt;
+mod rule;
 mod support;
 mod workflow;

@@ -39,6 +39,14 @@ pub(crate) fn aged(token: &str, seconds: i64) -> String {
     sign(&header(token), &claims)
 }
 
+/// The token with one bit of its signature turned.
+pub(crate) fn with_a_bad_signature(token: &str) -> String {
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    let mut bytes = URL_SAFE_NO_PAD.decode(signature).unwrap();
+    bytes[0] ^= 1;
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
 fn part(token: &str, index: usize) -> Value {
     let encoded = token.split('.').nth(index).unwrap();
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).unwrap()).unwrap()

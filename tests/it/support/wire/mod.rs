@@ -126,6 +126,11 @@ pub(crate) fn is_start_of_session(sql: &str) -> bool {
     sql.contains("INSERT INTO authflow.sessions")
 }
 
+/// The end of one session or of all sessions of a user.
+pub(crate) fn is_end_of_sessions(sql: &str) -> bool {
+    sql.contains("UPDATE authflow.sessions")
+}
+
 pub(crate) fn is_commit(sql: &str) -> bool {
     sql == "COMMIT"
 }

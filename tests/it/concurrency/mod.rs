@@ -1,0 +1,6 @@
+//! Several things at once.
+
+mod defaults;
+mod races;
+mod rounds;
+mod storms;
