@@ -258,7 +258,7 @@ impl Owner {
     fn spawn(directory: &str, temporary: &Path) -> Child {
         let mut command = Command::new("sh");
         command.args(["-c", "trap '' INT; exec \"$0\" \"$@\""]).arg(std::env::current_exe().unwrap());
-        command.args(["--exact", "an_owner", "--ignored", "--nocapture"]);
+        command.args(["--exact", "an_owner", "--nocapture"]);
         command.env("OWNED_DIRECTORY", directory).env("TMPDIR", temporary);
         command.process_group(0).stdout(Stdio::piped()).spawn().unwrap()
     }
@@ -273,9 +273,9 @@ impl Drop for Owner {
 
 #[test]
 #[allow(clippy::print_stdout, reason = "it talks to the test that started it")]
-#[ignore = "not a test of its own but the other process of some"]
 fn an_owner() {
-    let directory = std::env::var("OWNED_DIRECTORY").unwrap();
+    // Not a test of its own but the other process of some, which set this variable.
+    let Ok(directory) = std::env::var("OWNED_DIRECTORY") else { return };
     let postgres = match directory.as_str() {
         "" => LocalPostgres::temporary().unwrap(),
         path => LocalPostgres::open(path.as_ref()).unwrap(),

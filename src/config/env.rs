@@ -6,6 +6,7 @@ use secrecy::SecretString;
 
 use super::values::{duration, list, size, whole};
 use super::{AuthConfig, ConfigError, Registration};
+use crate::domain::refresh_jwt::RefreshFormat;
 use crate::domain::secret::ServerSecret;
 use crate::http::client::TrustedProxies;
 
@@ -65,8 +66,11 @@ impl AuthConfig {
             .set("AUTHFLOW_COOKIE_NAME", "refresh_token", &mut self.cookie_name, |text| Some(text.into()))?;
         variables
             .set("AUTHFLOW_SIGNING_ALG", "EdDSA", &mut self.signing_algorithm, |text| text.parse().ok())?;
-        variables
-            .set("AUTHFLOW_REFRESH_FORMAT", "opaque", &mut (), |text| (text == "opaque").then_some(()))?;
+        variables.set("AUTHFLOW_REFRESH_FORMAT", "jwt", &mut self.refresh_format, |text| match text {
+            "opaque" => Some(RefreshFormat::Opaque),
+            "jwt" => Some(RefreshFormat::Jwt),
+            _ => None,
+        })?;
         if let Some(path) = variables.take("AUTHFLOW_SIGNING_KEY_FILE") {
             let pem = std::fs::read_to_string(&path).map_err(|error| {
                 let fault = format!("names a file that cannot be read: {error}");
@@ -232,6 +236,7 @@ mod tests {
             ("AUTHFLOW_REFRESH_TTL", "31d"),
             ("AUTHFLOW_REFRESH_GRACE", "6m"),
             ("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "yes"),
+            ("AUTHFLOW_REFRESH_FORMAT", "paseto"),
             ("AUTHFLOW_SIGNING_ALG", "none"),
             ("AUTHFLOW_SIGNING_KEY_FILE", "/nonexistent/key.pem"),
             ("AUTHFLOW_ALLOWED_ORIGINS", "app.example.com"),

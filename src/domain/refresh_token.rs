@@ -173,3 +173,6 @@ fn random<const N: usize>() -> [u8; N] {
     aws_lc_rs::rand::fill(&mut bytes).unwrap_or_else(|_| std::process::abort());
     bytes
 }
+
+#[cfg(test)]
+mod tests;

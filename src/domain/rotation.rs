@@ -69,7 +69,7 @@ pub(crate) enum Refusal {
     Revoked(RevocationReason),
     /// The user is disabled.
     UserDisabled,
-    /// The idle or the absolute life is over, whether or not that has been noted down.
+    /// The idle or the absolute life is over.
     Expired,
     /// A retired token, or one with another digest than the row of its generation: somebody has a copy. Ends the session.
     Reused,
@@ -120,9 +120,7 @@ pub(crate) fn decide(presented: &Presented, chain: Option<&Chain>, grace: TimeDe
 fn not_alive(chain: &Chain) -> Option<Refusal> {
     let idle_end = chain.newest.as_ref().map(|newest| newest.expires_at);
     if let Some(reason) = chain.revoked {
-        // Housekeeping notes down what was true before: the answer stays the same.
-        let over = matches!(reason, RevocationReason::Idle | RevocationReason::Expired);
-        Some(if over { Refusal::Expired } else { Refusal::Revoked(reason) })
+        Some(Refusal::Revoked(reason))
     } else if chain.user_disabled {
         Some(Refusal::UserDisabled)
     } else if chain.expires_at <= chain.now || idle_end.is_some_and(|end| end <= chain.now) {
@@ -133,39 +131,4 @@ fn not_alive(chain: &Chain) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::session::RevocationReason as Reason;
-
-    /// A session that has ended for this reason, by the noted one.
-    fn refusal(noted: Option<Reason>, idle_end: i64, absolute_end: i64) -> Decision {
-        let at = |seconds| DateTime::from_timestamp(seconds, 0).unwrap();
-        let digest = TokenDigest([7; 32]);
-        let nonce = Nonce([7; 16]);
-        let link = Link { generation: 3, digest, nonce, issued_at: at(0), expires_at: at(idle_end) };
-        let presented =
-            Presented { generation: 3, digest, transport: Transport::Cookie, own_nonce: Nonce([8; 16]) };
-        let chain = Chain {
-            now: at(100),
-            transport: Transport::Cookie,
-            revoked: noted,
-            user_disabled: false,
-            expires_at: at(absolute_end),
-            newest: noted.is_none().then_some(link),
-            presented: None,
-        };
-        decide(&presented, Some(&chain), TimeDelta::seconds(30))
-    }
-
-    #[test]
-    fn an_end_by_time_is_answered_alike_before_and_after_it_was_noted_down() {
-        assert_eq!(refusal(None, 200, 300), Decision::Rotate);
-        assert_eq!(refusal(None, 100, 300), Decision::Refuse(Refusal::Expired));
-        assert_eq!(refusal(None, 100, 100), Decision::Refuse(Refusal::Expired));
-        assert_eq!(refusal(Some(Reason::Idle), 100, 300), Decision::Refuse(Refusal::Expired));
-        assert_eq!(refusal(Some(Reason::Expired), 100, 100), Decision::Refuse(Refusal::Expired));
-        for other in [Reason::LoggedOut, Reason::Evicted, Reason::Reuse, Reason::PasswordChanged] {
-            assert_eq!(refusal(Some(other), 200, 300), Decision::Refuse(Refusal::Revoked(other)));
-        }
-    }
-}
+mod tests;

@@ -149,7 +149,7 @@ impl From<ServiceError> for AuthError {
             Rejected::EmailTaken => ErrorCode::EmailTaken,
             Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
             Rejected::WrongPassword => ErrorCode::WrongPassword,
-            Rejected::RegistrationRefused => ErrorCode::Forbidden,
+            Rejected::HostRefused => ErrorCode::Forbidden,
             Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,
             Rejected::RefreshTokenExpired => ErrorCode::RefreshTokenExpired,
             Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,

@@ -4,11 +4,12 @@ use secrecy::SecretString;
 
 use super::accounts::{end_all, ids};
 use super::error::{Rejected, ServiceError};
+use super::issue::Admitted;
 use super::{Grant, Outcome, Service, SessionRequest};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
-use crate::domain::session::{LiveSession, RevocationReason};
+use crate::domain::session::RevocationReason;
 use crate::store::{Change, OwnAccount, Started, StoreError};
 
 /// A change whose current password was right, with the new one hashed.
@@ -19,7 +20,7 @@ pub(crate) struct PasswordChange {
 
 /// What the transaction came to.
 enum Changed {
-    Live(LiveSession, Vec<SessionId>),
+    Live(Admitted, Vec<SessionId>),
     Refused(Rejected),
 }
 
@@ -75,19 +76,20 @@ impl Service {
                     let Started::Live { session: live, .. } = session.start_session(&new)? else {
                         return Err(StoreError::Corrupt("a user locked in this transaction has no session"));
                     };
-                    Ok(Changed::Live(live, ids(&ended)))
+                    Ok(Changed::Live(self.admit(live)?, ids(&ended)))
                 }
                 Change::SessionEnded => Ok(match session.find_started(&new)? {
                     // By this very change, whose answer was lost. The other sessions it ended are heard of like those
                     // that other nodes end.
-                    Started::Live { session: live, .. } => Changed::Live(live, vec![*own]),
+                    Started::Live { session: live, .. } => Changed::Live(self.admit(live)?, vec![*own]),
                     Started::Refused => Changed::Refused(Rejected::SessionRevoked),
                 }),
                 Change::Outdated => Ok(Changed::Refused(Rejected::WrongPassword)),
             }
         });
         match changed {
-            Ok(Changed::Live(live, ended)) => Outcome::new(self.grant(live, token), ended),
+            Ok(Changed::Live(admitted, ended)) => Outcome::new(self.grant(admitted, token), ended),
+            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Ok(Changed::Refused(rejected)) => Outcome::from(ServiceError::from(rejected)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }

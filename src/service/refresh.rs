@@ -1,11 +1,14 @@
 //! Refresh: one guarded insertion, and the rule where that added no row.
 
+use serde_json::{Map, Value};
+
 use super::error::{Rejected, ServiceError};
+use super::issue::Admitted;
 use super::{Grant, Outcome, Service};
 use crate::domain::ids::UserId;
 use crate::domain::refresh_token::{Nonce, RefreshToken};
 use crate::domain::rotation::{Decision, Presented, Refusal, decide};
-use crate::domain::session::{LiveSession, Transport};
+use crate::domain::session::{LiveSession, RevocationReason, Transport};
 use crate::store::{Rotation, Session, StoreError};
 
 /// How often the insertion is tried when the rule says that it should have worked: the window may pass, or a competing
@@ -46,8 +49,16 @@ impl Service {
             grace: self.lifetimes.grace,
             refresh_life: self.lifetimes.refresh,
         };
+        // Before the rotation, because what the host refuses must consume nothing.
+        let claims = match self.claims_for(&rotation) {
+            Ok(claims) => claims,
+            Err(StoreError::Refused) => return Outcome::from(ServiceError::from(Rejected::HostRefused)),
+            Err(error) => return Outcome::from(ServiceError::from(error)),
+        };
         match self.store.run(|session| self.rotate(session, &rotation, &request.token, &successor)) {
-            Ok(Refreshed::Granted(live, token)) => Outcome::new(self.grant(live, token), []),
+            Ok(Refreshed::Granted(session, token)) => {
+                Outcome::new(self.grant(Admitted { session, claims }, token), [])
+            }
             Ok(Refreshed::Refused(refusal)) => {
                 let ended = refusal.ends_session().map(|reason| {
                     tracing::warn!(session = %rotation.session, %reason, "a refresh token ended its session");
@@ -57,6 +68,23 @@ impl Service {
             }
             Ok(Refreshed::Mismatch) => Outcome::from(ServiceError::from(Rejected::TokenMismatch)),
             Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+
+    /// The host's own claims, for a token that the rule grants as things stand. Without a hook there is nothing to read.
+    fn claims_for(&self, rotation: &Rotation) -> Result<Map<String, Value>, StoreError> {
+        if self.hooks.claims.is_none() {
+            return Ok(Map::new());
+        }
+        let Rotation { session: id, presented, grace, .. } = rotation;
+        let read = self.store.run(|session| session.read_chain(*id, presented.generation))?;
+        match read {
+            Some((chain, live))
+                if !matches!(decide(presented, Some(&chain), *grace), Decision::Refuse(_)) =>
+            {
+                self.host_claims(&live)
+            }
+            _ => Ok(Map::new()),
         }
     }
 
@@ -100,11 +128,32 @@ impl Service {
     }
 }
 
+/// The answer agrees with the reason that the session's row holds: an end by time that housekeeping has noted down is still
+/// an end by time.
 fn rejection(refusal: Refusal) -> Rejected {
     match refusal {
         Refusal::Invalid => Rejected::RefreshTokenInvalid,
-        Refusal::Expired => Rejected::RefreshTokenExpired,
+        Refusal::Expired | Refusal::Revoked(RevocationReason::Idle | RevocationReason::Expired) => {
+            Rejected::RefreshTokenExpired
+        }
         Refusal::Reused => Rejected::RefreshTokenReused,
         Refusal::Revoked(_) | Refusal::UserDisabled | Refusal::NewerThanDatabase => Rejected::SessionRevoked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_by_time_is_answered_alike_before_and_after_it_was_noted_down() {
+        for over in [Refusal::Expired, Refusal::Revoked(RevocationReason::Idle)] {
+            assert_eq!(rejection(over), Rejected::RefreshTokenExpired);
+        }
+        assert_eq!(rejection(Refusal::Revoked(RevocationReason::Expired)), Rejected::RefreshTokenExpired);
+        for ended in [RevocationReason::LoggedOut, RevocationReason::Evicted, RevocationReason::UserDisabled]
+        {
+            assert_eq!(rejection(Refusal::Revoked(ended)), Rejected::SessionRevoked);
+        }
     }
 }

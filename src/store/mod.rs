@@ -49,6 +49,9 @@ pub(crate) enum StoreError {
     /// A hook of the host's rolled its transaction back.
     #[error("the host refused")]
     Refused,
+    /// A hook of the host's gave something unusable.
+    #[error("a hook of the host's cannot be used: {0}")]
+    Hook(String),
     /// A row that no code of this crate writes.
     #[error("an impossible row: {0}")]
     Corrupt(&'static str),

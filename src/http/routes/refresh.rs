@@ -77,7 +77,7 @@ pub(super) fn presented(
 impl Presented {
     /// The token, if its tag is genuine.
     pub(super) fn parse(self, state: &State) -> Option<(Transport, RefreshToken)> {
-        let token = state.service.refresh_keys.parse(&self.text)?;
+        let token = state.service.recognise(self.transport, &self.text)?;
         Some((self.transport, token))
     }
 }
