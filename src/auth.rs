@@ -1,6 +1,7 @@
 //! The handle: everything a host application does with this crate starts here.
 
 pub(crate) mod accounts;
+mod prune;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -20,6 +21,7 @@ use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::service::housekeeper::Housekeeper;
 use crate::service::revocations::{RevocationWatch, database_time};
 use crate::service::{Lifetimes, Service};
 use crate::store::migrations::{self, MigrationError};
@@ -55,6 +57,8 @@ pub struct Auth {
     state: web::Data<State>,
     /// Ends with the last clone.
     _watch: Arc<RevocationWatch>,
+    /// Ends with the last clone. None if housekeeping is off.
+    _housekeeper: Option<Arc<Housekeeper>>,
 }
 
 /// Why an [`Auth`] could not be built, or a call on it failed.
@@ -163,9 +167,12 @@ impl Auth {
             audience: config.audience.clone(),
             client_id: config.client_id.clone(),
         };
-        let service = service(config, store, issuer)?;
+        let service = Arc::new(service(config, store, issuer)?);
+        let interval = Some(config.prune_interval).filter(|interval| !interval.is_zero());
+        let housekeeper =
+            interval.map(|interval| Housekeeper::start(Arc::clone(&service), interval)).transpose()?;
         let state = State {
-            service: Arc::new(service),
+            service,
             verifier,
             database: State::database_gate(config.database_pool),
             hashing: State::hashing_gate(hashing_permits(config)),
@@ -175,7 +182,11 @@ impl Auth {
             registration_open: config.registration == Registration::Open,
             refresh_requires_access_token: config.refresh_requires_access_token,
         };
-        Ok(Self { state: web::Data::new(state), _watch: Arc::new(watch) })
+        Ok(Self {
+            state: web::Data::new(state),
+            _watch: Arc::new(watch),
+            _housekeeper: housekeeper.map(Arc::new),
+        })
     }
 }
 

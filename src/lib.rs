@@ -54,3 +54,5 @@ pub use crate::http::client::{InvalidProxy, TrustedProxies};
 pub use crate::http::hide_cookie::HideCookie;
 #[cfg(feature = "issuer")]
 pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};
+#[cfg(feature = "issuer")]
+pub use crate::service::housekeeping::Pruned;

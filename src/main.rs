@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{environment, serve};
+use crate::program::{environment, prune, serve};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -28,6 +28,8 @@ enum Command {
     Serve,
     /// Apply pending migrations and exit.
     Migrate,
+    /// Delete what nobody needs any more and exit. A serving program does so by itself.
+    Prune,
 }
 
 #[actix_web::main]
@@ -58,6 +60,7 @@ async fn run(command: Command) -> program::Result {
             println!("{applied} migrations applied");
             Ok(())
         }
+        Command::Prune => prune::prune().await,
     }
 }
 

@@ -68,6 +68,7 @@ pub struct AuthConfig {
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
     pub(crate) max_sessions: u32,
+    pub(crate) prune_interval: Duration,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_key_pem: Option<SecretString>,
@@ -102,6 +103,7 @@ impl AuthConfig {
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
             max_sessions: 100,
+            prune_interval: Duration::from_secs(5 * 60),
             refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
             signing_key_pem: None,
@@ -152,6 +154,9 @@ setters! {
     refresh_requires_access_token: bool,
     /// How many sessions a user may have at once; a login beyond that ends the oldest. Defaults to 100; 1 to 10,000.
     max_sessions: u32,
+    /// How often what nobody needs any more is deleted (see [`Auth::prune`](crate::Auth::prune)). Defaults to 5 minutes; at most
+    /// 24 hours; 0 leaves it to calls of that function.
+    prune_interval: Duration,
     /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
     refresh_format: RefreshFormat,
     /// The algorithm of access tokens. Defaults to EdDSA.
@@ -329,6 +334,7 @@ impl AuthConfig {
             ("AUTHFLOW_ACCESS_TTL", self.access_ttl, second, day, "30m"),
             ("AUTHFLOW_MOBILE_ACCESS_TTL", self.mobile_access_ttl, second, day, "5m"),
             ("AUTHFLOW_REFRESH_GRACE", self.refresh_grace, Duration::ZERO, 300 * second, "30s"),
+            ("AUTHFLOW_PRUNE_INTERVAL", self.prune_interval, Duration::ZERO, day, "5m"),
             ("AUTHFLOW_REFRESH_TTL", self.refresh_ttl, second, 3_650 * day, "14d"),
             ("AUTHFLOW_SESSION_TTL", self.session_ttl, second, 3_650 * day, "30d"),
         ] {

@@ -3,6 +3,8 @@
 mod accounts;
 pub(crate) mod error;
 pub(crate) mod hooks;
+pub(crate) mod housekeeper;
+pub(crate) mod housekeeping;
 mod issue;
 mod login;
 mod logout;

@@ -1,6 +1,7 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
 mod deadline;
+mod housekeeping;
 pub(crate) mod migrations;
 mod password_change;
 mod refresh_tokens;
@@ -17,6 +18,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
 
 pub(crate) use self::deadline::until;
+pub(crate) use self::housekeeping::Deleted;
 pub(crate) use self::password_change::{Change, OwnAccount};
 pub(crate) use self::refresh_tokens::Rotation;
 pub(crate) use self::sessions::{NewSession, Started};

@@ -62,7 +62,7 @@ pub mod authflow {
             external_id -> Nullable<Text>,
             /// Argon2id PHC string, or a foreign hash that the host's verify hook understands. Null: no password login.
             password_hash -> Nullable<Text>,
-            /// Raised whenever the password is set, so that a login checked against the old one starts no session.
+            /// Raised whenever the password is set or all sessions are ended, so that a login checked before starts no session.
             credentials_version -> Int4,
             /// Roles, copied into the `roles` claim when a token is issued.
             roles -> Array<Nullable<Text>>,
@@ -74,6 +74,8 @@ pub mod authflow {
             created_at -> Timestamptz,
             /// When e-mail, password, roles, scopes or `disabled_at` last changed.
             updated_at -> Timestamptz,
+            /// When the user was deleted. The bare row goes when no session refers to it any more. Null: not deleted.
+            erased_at -> Nullable<Timestamptz>,
         }
     }
 

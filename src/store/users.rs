@@ -88,7 +88,7 @@ statement! {
     " UPDATE authflow.users u
       SET password_hash = input.password_hash, credentials_version = u.credentials_version + 1,
           updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
+      FROM input WHERE u.id = input.id AND u.erased_at IS NULL RETURNING u.id"
 }
 
 statement! {
@@ -102,7 +102,7 @@ statement! {
 statement! {
     Enable { id: SqlUuid = Uuid } -> SqlUuid,
     " UPDATE authflow.users u SET disabled_at = NULL, updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
+      FROM input WHERE u.id = input.id AND u.erased_at IS NULL RETURNING u.id"
 }
 
 statement! {
@@ -111,7 +111,7 @@ statement! {
     " UPDATE authflow.users u
       SET email = NULL, email_canonical = NULL, external_id = NULL, password_hash = NULL, roles = '{}', scopes = '{}',
           disabled_at = coalesce(u.disabled_at, clock_timestamp()), credentials_version = u.credentials_version + 1,
-          updated_at = clock_timestamp()
+          erased_at = coalesce(u.erased_at, clock_timestamp()), updated_at = clock_timestamp()
       FROM input WHERE u.id = input.id RETURNING u.id"
 }
 

@@ -10,5 +10,6 @@ mod rule;
 mod sessions_cap;
 mod sessions_list;
 mod sessions_password;
+mod sessions_prune;
 mod support;
 mod workflow;
