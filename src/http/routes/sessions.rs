@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn only_the_documented_query_is_taken() {
-        assert_eq!(keeps_current("").unwrap(), false);
-        assert_eq!(keeps_current("keep=current").unwrap(), true);
+        assert!(!keeps_current("").unwrap());
+        assert!(keeps_current("keep=current").unwrap());
         for query in
             ["keep", "keep=", "keep=all", "keep=current&keep=current", "kep=current", "keep=current&x=1"]
         {
