@@ -96,13 +96,14 @@ impl RefreshCookie {
         at_most_one(headers.get_all(COOKIE).flat_map(pairs).filter_map(|pair| self.value_of(pair)))
     }
 
-    /// A `Set-Cookie` that stores the token for `max_age` seconds, or until the browser closes.
+    /// A `Set-Cookie` that stores the token for `max_age` seconds, or until the browser closes. A life of less than a second
+    /// counts as one, because a `Max-Age` of 0 would remove the cookie instead.
     ///
     /// # Errors
     ///
     /// [`InvalidCookieValue`] if the token cannot stand in a cookie; those of this library always can.
     pub(crate) fn set(&self, token: &str, max_age: Option<u64>) -> Result<HeaderValue, InvalidCookieValue> {
-        render(&self.name, self.security, token, max_age)
+        render(&self.name, self.security, token, max_age.map(|seconds| seconds.max(1)))
     }
 
     /// A `Set-Cookie` that removes the cookie, with the attributes it was set with: a browser ignores any other.
@@ -239,7 +240,8 @@ mod tests {
             ),
             (cookie(), None, "__Host-Http-refresh_token=rt_x; Path=/; Secure; HttpOnly; SameSite=Strict"),
             (insecure.clone(), Some(60), "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60"),
-            (insecure, None, "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict"),
+            (insecure.clone(), None, "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict"),
+            (insecure, Some(0), "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict; Max-Age=1"),
         ] {
             assert_eq!(cookie.set("rt_x", max_age).unwrap(), expected);
         }
