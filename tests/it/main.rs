@@ -7,4 +7,5 @@ mod concurrency;
 mod refresh_jwt;
 mod rule;
 mod support;
+mod surface;
 mod workflow;
