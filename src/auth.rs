@@ -13,6 +13,7 @@ use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
+use crate::domain::refresh_jwt::Envelopes;
 use crate::domain::refresh_token::RefreshTokenKeys;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::http::guard::Guard;
@@ -78,8 +79,8 @@ pub enum Error {
     /// The value cannot be used as an e-mail address or password.
     #[error("{0}")]
     Invalid(String),
-    /// The registration hook refused the user.
-    #[error("the registration hook refused the user")]
+    /// A hook of the host's refused the user or the token.
+    #[error("a hook of the host's refused")]
     Refused,
     /// Too many passwords are being hashed; try again.
     #[error("too many passwords are being hashed")]
@@ -178,7 +179,7 @@ impl Auth {
     }
 }
 
-fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
+pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
     let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
     let hasher = match &config.hooks.foreign_verifier {
         Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
@@ -187,6 +188,8 @@ fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Ser
     Ok(Service {
         store,
         refresh_keys: RefreshTokenKeys::new(&config.secret, config.secret_previous.as_ref()),
+        envelopes: Envelopes::new(&config.secret, config.secret_previous.as_ref(), &config.issuer),
+        refresh_format: config.refresh_format,
         issuer,
         hasher,
         policy: config.password_policy.clone(),
@@ -201,7 +204,7 @@ fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Ser
     })
 }
 
-fn store_options(config: &AuthConfig) -> StoreOptions {
+pub(crate) fn store_options(config: &AuthConfig) -> StoreOptions {
     StoreOptions {
         database_url: config.database_url().to_owned(),
         pool_size: config.database_pool,
@@ -237,6 +240,7 @@ impl From<StoreError> for Error {
             StoreError::Unavailable(reason) => Self::Database(reason),
             StoreError::Refused => Self::Refused,
             StoreError::Failed(error) => Self::Database(error.to_string()),
+            StoreError::Hook(reason) => Self::Internal(reason),
             StoreError::Corrupt(what) => Self::Internal(what.into()),
         }
     }

@@ -1,4 +1,7 @@
 #![doc = include_str!("../README.md")]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
+// What verifies and what issues share their types; without the issuer half of those is unused.
+#![cfg_attr(not(feature = "issuer"), allow(dead_code))]
 
 mod domain;
 mod http;
@@ -22,7 +25,7 @@ pub use crate::domain::ids::{SessionId, UserId};
 pub use crate::domain::keys::{KeyError, SigningAlgorithm};
 pub use crate::domain::verifier::Verifier;
 pub use crate::http::error::{AuthError, ErrorCode};
-pub use crate::http::extract::{Authenticated, MaybeAuthenticated};
+pub use crate::http::extract::{Authenticated, HostClaims, MaybeAuthenticated};
 pub use crate::http::guard::Guard;
 
 #[cfg(feature = "issuer")]
@@ -36,6 +39,8 @@ pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
 #[cfg(feature = "issuer")]
 pub use crate::domain::password::policy::{InvalidMinLength, PasswordPolicy};
 #[cfg(feature = "issuer")]
+pub use crate::domain::refresh_jwt::RefreshFormat;
+#[cfg(feature = "issuer")]
 pub use crate::domain::secret::{ServerSecret, WeakSecret};
 #[cfg(feature = "issuer")]
 pub use crate::domain::session::Transport;
@@ -48,4 +53,4 @@ pub use crate::http::client::{InvalidProxy, TrustedProxies};
 #[cfg(feature = "issuer")]
 pub use crate::http::hide_cookie::HideCookie;
 #[cfg(feature = "issuer")]
-pub use crate::service::hooks::RegistrationError;
+pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};

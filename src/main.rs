@@ -1,6 +1,6 @@
 //! The program `authflow`: the scope of the library as a service of its own. It can do nothing that the library cannot.
 
-#![allow(clippy::print_stdout)]
+#![warn(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod program;
 

@@ -16,6 +16,8 @@
 //! create databases. That is also quicker where every test is a process of its own.
 #![allow(clippy::panic, reason = "a test that cannot have its database has nothing better to do")]
 
+#[doc(hidden)]
+pub mod internals;
 mod server;
 mod template;
 

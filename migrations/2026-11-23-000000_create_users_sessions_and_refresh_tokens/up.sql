@@ -8,6 +8,7 @@ CREATE TABLE authflow.users (
     password_hash       text        CHECK (octet_length(password_hash) <= 1024),
     credentials_version integer     NOT NULL DEFAULT 0,
     roles               text[]      NOT NULL DEFAULT '{}',
+    scopes              text[]      NOT NULL DEFAULT '{}',
     disabled_at         timestamptz,
     created_at          timestamptz NOT NULL DEFAULT now(),
     updated_at          timestamptz NOT NULL DEFAULT now(),
@@ -22,9 +23,10 @@ COMMENT ON COLUMN authflow.users.external_id IS 'The key of this user in the hos
 COMMENT ON COLUMN authflow.users.password_hash IS 'Argon2id PHC string, or a foreign hash that the host''s verify hook understands. Null: no password login.';
 COMMENT ON COLUMN authflow.users.credentials_version IS 'Raised whenever the password is set, so that a login checked against the old one starts no session.';
 COMMENT ON COLUMN authflow.users.roles IS 'Roles, copied into the `roles` claim when a token is issued.';
+COMMENT ON COLUMN authflow.users.scopes IS 'Granted scopes, copied into the `scope` claim when a token is issued.';
 COMMENT ON COLUMN authflow.users.disabled_at IS 'When the user was disabled. Null: enabled.';
 COMMENT ON COLUMN authflow.users.created_at IS 'When the row was made.';
-COMMENT ON COLUMN authflow.users.updated_at IS 'When e-mail, password, roles or `disabled_at` last changed.';
+COMMENT ON COLUMN authflow.users.updated_at IS 'When e-mail, password, roles, scopes or `disabled_at` last changed.';
 
 CREATE TABLE authflow.sessions (
     id               uuid        PRIMARY KEY,

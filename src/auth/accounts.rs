@@ -28,6 +28,7 @@ pub struct UserDraft {
     password_hash: Option<String>,
     external_id: Option<String>,
     roles: Vec<String>,
+    scopes: Vec<String>,
 }
 
 impl UserDraft {
@@ -64,6 +65,12 @@ impl UserDraft {
     /// The user's roles, for the `roles` claim. Defaults to none.
     pub fn roles<R: Into<String>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
         self.roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The user's scopes, for the `scope` claim. Defaults to none.
+    pub fn scopes<S: Into<String>>(mut self, scopes: impl IntoIterator<Item = S>) -> Self {
+        self.scopes = scopes.into_iter().map(Into::into).collect();
         self
     }
 }
@@ -105,9 +112,20 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`], [`Error::Invalid`] for a role that is empty or has control characters.
     pub async fn set_roles(&self, user: UserId, roles: Vec<String>) -> Result<(), Error> {
+        check_roles(&roles)?;
         Ok(self.state.run(move |service| service.set_roles(user, &roles).into()).await?)
+    }
+
+    /// Replaces a user's scopes. They reach access tokens at the next refresh; end the sessions to have them at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::UnknownUser`], [`Error::Invalid`] for what is no scope (RFC 6749 §3.3).
+    pub async fn set_scopes(&self, user: UserId, scopes: Vec<String>) -> Result<(), Error> {
+        check_scopes(&scopes)?;
+        Ok(self.state.run(move |service| service.set_scopes(user, &scopes).into()).await?)
     }
 
     /// Disables a user and ends every session of theirs.
@@ -181,6 +199,8 @@ impl Auth {
         if too_long(&draft.password_hash, 1_024) {
             return Err(Error::Invalid("a password hash has 1 to 1024 bytes and no NUL".into()));
         }
+        check_roles(&draft.roles)?;
+        check_scopes(&draft.scopes)?;
         let email = draft.email.as_deref().map(Email::parse).transpose();
         let email = email.map_err(|invalid| Error::Invalid(invalid.to_string()))?;
         let canonical = email.as_ref().map_or("", Email::canonical).to_owned();
@@ -191,8 +211,32 @@ impl Auth {
             None => draft.password_hash,
         };
         let external_id = draft.external_id;
-        Ok(NewUser { id: UserId::new(), email, external_id, password_hash, roles: draft.roles })
+        Ok(NewUser {
+            id: UserId::new(),
+            email,
+            external_id,
+            password_hash,
+            roles: draft.roles,
+            scopes: draft.scopes,
+        })
     }
+}
+
+fn check_roles(roles: &[String]) -> Result<(), Error> {
+    let usable = |role: &String| !role.is_empty() && !role.chars().any(char::is_control);
+    if roles.iter().all(usable) {
+        Ok(())
+    } else {
+        Err(Error::Invalid("a role is text without control characters".into()))
+    }
+}
+
+/// `scope-token` of RFC 6749 §3.3.
+fn check_scopes(scopes: &[String]) -> Result<(), Error> {
+    let allowed = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\');
+    let usable = |scope: &String| !scope.is_empty() && scope.bytes().all(allowed);
+    let fault = "a scope is printable ASCII without spaces, quotes and backslashes";
+    if scopes.iter().all(usable) { Ok(()) } else { Err(Error::Invalid(fault.into())) }
 }
 
 impl From<ServiceError> for Error {
@@ -204,7 +248,7 @@ impl From<ServiceError> for Error {
             ServiceError::Internal(reason) => Self::Internal(reason),
             ServiceError::Rejected(Rejected::EmailTaken) => Self::Taken,
             ServiceError::Rejected(Rejected::UnknownUser) => Self::UnknownUser,
-            ServiceError::Rejected(Rejected::RegistrationRefused) => Self::Refused,
+            ServiceError::Rejected(Rejected::HostRefused) => Self::Refused,
             ServiceError::Rejected(Rejected::WeakPassword(reason)) => Self::Invalid(reason),
             ServiceError::Rejected(other) => Self::Internal(format!("unexpected outcome: {other:?}")),
         }

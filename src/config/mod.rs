@@ -12,16 +12,18 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use diesel::PgConnection;
 use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
 
 pub use self::error::ConfigError;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
 use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::refresh_jwt::RefreshFormat;
 use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
-use crate::service::hooks::{Hooks, RegistrationError};
+use crate::service::hooks::{ClaimsRefused, ExtraClaims, Hooks, RegistrationError, TokenSubject};
 
 /// Whether `POST /register` makes users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +67,7 @@ pub struct AuthConfig {
     pub(crate) session_ttl: Duration,
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
+    pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_key_pem: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
@@ -97,6 +100,7 @@ impl AuthConfig {
             session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
+            refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
             signing_key_pem: None,
             allowed_origins: Vec::new(),
@@ -144,6 +148,8 @@ setters! {
     /// Whether a refresh needs the access token as well. Defaults to `true`; `false` serves clients that keep it in memory
     /// only, and then demands a same-origin `Origin` or `Sec-Fetch-Site`.
     refresh_requires_access_token: bool,
+    /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
+    refresh_format: RefreshFormat,
     /// The algorithm of access tokens. Defaults to EdDSA.
     signing_algorithm: SigningAlgorithm,
     /// Whether `/register` makes users. Defaults to open.
@@ -222,6 +228,35 @@ impl AuthConfig {
         hook: impl Fn(&mut PgConnection, &User) -> Result<(), RegistrationError> + Send + Sync + 'static,
     ) -> Self {
         self.hooks.on_registration = Some(Arc::new(hook));
+        self
+    }
+
+    /// Adds claims of the host's own to every access token: a value that serialises to a JSON object. Called whenever a token
+    /// is issued, before anything is consumed; must be quick, and must not use this crate's own names. Handlers read the
+    /// claims back with [`HostClaims`](crate::HostClaims). Tokens are sent with every request: keep them small.
+    ///
+    /// ```
+    /// # use actix_authflow::{AuthConfig, ClaimsRefused};
+    /// #[derive(serde::Serialize)]
+    /// struct Tenant {
+    ///     tenant: String,
+    /// }
+    ///
+    /// # fn example(config: AuthConfig) -> AuthConfig {
+    /// config.claims(|subject| {
+    ///     let email = subject.user.email.as_deref().ok_or(ClaimsRefused)?;
+    ///     let (_, domain) = email.rsplit_once('@').ok_or(ClaimsRefused)?;
+    ///     Ok(Tenant { tenant: domain.to_owned() })
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn claims<T: Serialize>(
+        mut self,
+        hook: impl Fn(&TokenSubject<'_>) -> Result<T, ClaimsRefused> + Send + Sync + 'static,
+    ) -> Self {
+        self.hooks.claims =
+            Some(Arc::new(move |subject: &TokenSubject<'_>| ExtraClaims::from_typed(hook(subject))));
         self
     }
 

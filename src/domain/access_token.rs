@@ -78,7 +78,8 @@ impl AccessTokenRules {
         if ok { Ok(()) } else { Err(TokenRefused::Invalid) }
     }
 
-    fn check_time(&self, claims: &Claims, now: UnixSeconds) -> Result<(), TokenRefused> {
+    /// Whether the token is valid at `now`.
+    pub(crate) fn check_time(&self, claims: &Claims, now: UnixSeconds) -> Result<(), TokenRefused> {
         let from = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
         if from - self.leeway > now {
             return Err(TokenRefused::Invalid);
@@ -104,3 +105,6 @@ impl Header {
         typ.strip_prefix("application/").unwrap_or(&typ) == TYP
     }
 }
+
+#[cfg(test)]
+mod tests;

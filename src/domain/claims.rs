@@ -1,5 +1,6 @@
 //! What an access token says: the claims of RFC 9068 §2.2, a session, and the host's own.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use uuid::Uuid;
@@ -81,6 +82,15 @@ impl Claims {
         self.scope.split(' ').filter(|scope| !scope.is_empty())
     }
 
+    /// The host's own claims as a type: what the issuer's claims hook gave.
+    ///
+    /// # Errors
+    ///
+    /// If they do not have this type, as in a token that was issued before the hook was set.
+    pub fn host_claims<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
+        T::deserialize(Value::Object(self.extra.clone()))
+    }
+
     /// A claim of the host's own.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.extra.get(name)
@@ -116,4 +126,66 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UnixSeconds, D::Er
 /// For a claim that may be absent. Present with a wrong type (null included) is a refusal, never "absent".
 fn present_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<UnixSeconds>, D::Error> {
     time(deserializer).map(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn claims(more: Value) -> Value {
+        let mut claims = json!({
+            "iss": "issuer", "aud": "api", "sub": Uuid::from_u128(1), "client_id": "app", "sid": Uuid::from_u128(2),
+            "jti": Uuid::from_u128(3), "iat": 10, "exp": 20, "auth_time": 5,
+        });
+        claims.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        claims
+    }
+
+    fn read(more: Value) -> Claims {
+        serde_json::from_value(claims(more)).unwrap()
+    }
+
+    #[test]
+    fn every_claim_can_be_asked_for() {
+        let claims = read(json!({ "roles": ["editor", "author"], "scope": "read write", "tenant": 7 }));
+        assert_eq!(claims.user_id().as_uuid(), &Uuid::from_u128(1));
+        assert_eq!(claims.session_id().as_uuid(), &Uuid::from_u128(2));
+        assert_eq!(claims.token_id(), Uuid::from_u128(3));
+        assert_eq!(claims.client_id(), "app");
+        assert_eq!((claims.issued_at(), claims.expires_at(), claims.authenticated_at()), (10, 20, 5));
+        assert_eq!(claims.roles(), ["editor", "author"]);
+        assert_eq!(claims.scopes().collect::<Vec<_>>(), ["read", "write"]);
+        assert_eq!(claims.get("tenant"), Some(&json!(7)));
+        assert_eq!(claims.get("sub"), None, "only the host's own");
+    }
+
+    #[test]
+    fn scopes_are_words_and_none_is_empty() {
+        for (scope, expected) in
+            [("", &[][..]), (" ", &[]), ("a", &["a"]), (" a  b ", &["a", "b"]), ("a\tb", &["a\tb"])]
+        {
+            assert_eq!(read(json!({ "scope": scope })).scopes().collect::<Vec<_>>(), expected, "{scope:?}");
+        }
+        assert_eq!(read(json!({})).scopes().count(), 0);
+    }
+
+    #[test]
+    fn what_is_read_is_written_back_alike() {
+        for more in
+            [json!({ "roles": [] }), json!({ "roles": ["a"], "scope": "b", "nbf": 9, "own": { "c": [1] } })]
+        {
+            assert_eq!(serde_json::to_value(read(more.clone())).unwrap(), claims(more));
+        }
+    }
+
+    #[test]
+    fn an_audience_is_one_string_or_several() {
+        assert!(read(json!({})).aud.contains("api"));
+        assert!(read(json!({ "aud": ["other", "api"] })).aud.contains("api"));
+        for other in [json!("other"), json!([]), json!(["ap", "i"]), json!("API")] {
+            assert!(!read(json!({ "aud": other })).aud.contains("api"), "{other}");
+        }
+    }
 }

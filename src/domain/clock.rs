@@ -16,7 +16,6 @@ pub(crate) enum Clock {
     /// The host's clock: for services that only verify.
     System,
     /// The database's clock, as last heard of.
-    #[cfg_attr(not(feature = "issuer"), allow(dead_code))]
     Database {
         origin: Instant,
         /// Microseconds since the Unix epoch at `origin`.
@@ -26,13 +25,11 @@ pub(crate) enum Clock {
 
 impl Clock {
     /// A clock that has just been told the database's time.
-    #[cfg(feature = "issuer")]
     pub(crate) fn database(now: DateTime<Utc>) -> Self {
         Self::Database { origin: Instant::now(), at_origin: AtomicI64::new(now.timestamp_micros()) }
     }
 
     /// Takes over the database's time. Does nothing to a system clock.
-    #[cfg(feature = "issuer")]
     pub(crate) fn set(&self, now: DateTime<Utc>) {
         if let Self::Database { origin, at_origin } = self {
             at_origin.store(now.timestamp_micros() - elapsed_micros(origin), Ordering::Relaxed);
@@ -53,7 +50,7 @@ fn elapsed_micros(origin: &Instant) -> i64 {
     i64::try_from(origin.elapsed().as_micros()).unwrap_or(i64::MAX / 2)
 }
 
-#[cfg(all(test, feature = "issuer"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -88,11 +88,6 @@ impl Email {
     pub(crate) fn canonical(&self) -> &str {
         &self.canonical
     }
-
-    /// The canonical form's part before the `@`.
-    pub(crate) fn local_part(&self) -> &str {
-        self.canonical.split_once('@').map_or("", |(local, _)| local)
-    }
 }
 
 /// NFC with ASCII letters in lower case, and NFC again: some lower-case letters alone have a composed form (`J̌` but `ǰ`).
@@ -288,11 +283,6 @@ mod tests {
         assert!(swelling.len() <= MAX_BYTES);
         assert!(Email::parse(&swelling).is_err());
         assert_eq!(Email::parse(&format!("a@{}.example", "d".repeat(64))), Err(InvalidEmail::Domain));
-    }
-
-    #[test]
-    fn local_part_is_the_canonical_one() {
-        assert_eq!(Email::parse("Alice@Example.com").unwrap().local_part(), "alice");
     }
 
     proptest! {

@@ -58,7 +58,6 @@ id! {
     SessionId
 }
 
-#[cfg(feature = "issuer")]
 impl UserId {
     /// A new identifier (UUIDv7, so that rows made together lie together). Not a secret.
     pub(crate) fn new() -> Self {
@@ -66,7 +65,6 @@ impl UserId {
     }
 }
 
-#[cfg(feature = "issuer")]
 impl SessionId {
     /// A new identifier (UUIDv7, so that rows made together lie together). Not a secret.
     pub(crate) fn new() -> Self {

@@ -1,6 +1,6 @@
 //! Issuing access tokens.
 
-use serde_json::Map;
+use serde_json::{Map, Value};
 use uuid::Uuid;
 
 use crate::domain::access_token::TYP;
@@ -15,6 +15,18 @@ pub(crate) struct Subject {
     pub(crate) session: SessionId,
     pub(crate) authenticated_at: UnixSeconds,
     pub(crate) roles: Vec<String>,
+    pub(crate) scopes: Vec<String>,
+    /// The host's own claims.
+    pub(crate) extra: Map<String, Value>,
+}
+
+#[cfg(test)]
+impl Subject {
+    /// Somebody without roles, scopes and claims of the host's.
+    pub(crate) fn plain(session: SessionId, authenticated_at: UnixSeconds) -> Self {
+        let (user, extra) = (UserId::new(), Map::new());
+        Self { user, session, authenticated_at, roles: Vec::new(), scopes: Vec::new(), extra }
+    }
 }
 
 /// Signs access tokens for one application.
@@ -45,8 +57,8 @@ impl TokenIssuer {
             nbf: None,
             auth_time: subject.authenticated_at,
             roles: subject.roles,
-            scope: String::new(),
-            extra: Map::new(),
+            scope: subject.scopes.join(" "),
+            extra: subject.extra,
         };
         self.key.sign(TYP, &claims)
     }

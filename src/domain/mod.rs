@@ -8,6 +8,7 @@ pub(crate) mod ids;
 pub(crate) mod json;
 pub(crate) mod keys;
 pub(crate) mod revocations;
+pub(crate) mod token_cache;
 pub(crate) mod verifier;
 
 #[cfg(feature = "issuer")]
@@ -16,6 +17,8 @@ pub(crate) mod email;
 pub(crate) mod issuing;
 #[cfg(feature = "issuer")]
 pub(crate) mod password;
+#[cfg(feature = "issuer")]
+pub(crate) mod refresh_jwt;
 #[cfg(feature = "issuer")]
 pub(crate) mod refresh_token;
 #[cfg(feature = "issuer")]

@@ -151,7 +151,7 @@ impl RefreshToken {
 
     /// The token as the client keeps it. A live credential: goes into an answer and nowhere else.
     pub(crate) fn expose(&self) -> Zeroizing<String> {
-        Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(&*self.0)))
+        Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*self.0)))
     }
 }
 
@@ -173,3 +173,6 @@ fn random<const N: usize>() -> [u8; N] {
     aws_lc_rs::rand::fill(&mut bytes).unwrap_or_else(|_| std::process::abort());
     bytes
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,19 +15,17 @@ impl Revocations {
         self.sessions.pin().contains_key(&session)
     }
 
-    #[cfg(feature = "issuer")]
     pub(crate) fn insert(&self, session: SessionId, forget_after: UnixSeconds) {
         self.sessions.pin().insert(session, forget_after);
     }
 
     /// Drops the entries whose tokens have all expired.
-    #[cfg(feature = "issuer")]
     pub(crate) fn forget_expired(&self, now: UnixSeconds) {
         self.sessions.pin().retain(|_, forget_after| *forget_after > now);
     }
 }
 
-#[cfg(all(test, feature = "issuer"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

@@ -129,3 +129,6 @@ fn not_alive(chain: &Chain) -> Option<Refusal> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests;

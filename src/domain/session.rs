@@ -110,9 +110,12 @@ pub(crate) struct LiveSession {
     pub(crate) email: Option<String>,
     pub(crate) user_created_at: DateTime<Utc>,
     pub(crate) roles: Vec<String>,
+    pub(crate) scopes: Vec<String>,
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
     pub(crate) authenticated_at: DateTime<Utc>,
+    /// When the current generation was added.
+    pub(crate) refresh_issued_at: DateTime<Utc>,
     /// The idle end of the current generation.
     pub(crate) refresh_expires_at: DateTime<Utc>,
     pub(crate) now: DateTime<Utc>,

@@ -6,9 +6,10 @@ use arc_swap::ArcSwap;
 
 use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
 use crate::domain::claims::Claims;
-use crate::domain::clock::Clock;
+use crate::domain::clock::{Clock, UnixSeconds};
 use crate::domain::keys::{KeyError, KeySet};
 use crate::domain::revocations::Revocations;
+use crate::domain::token_cache::TokenCache;
 
 /// How many seconds clocks may differ by default.
 pub(crate) const DEFAULT_LEEWAY: i64 = 5;
@@ -31,10 +32,17 @@ pub(crate) const DEFAULT_LEEWAY: i64 = 5;
 pub struct Verifier(Arc<Inner>);
 
 struct Inner {
-    keys: ArcSwap<KeySet>,
+    trusted: ArcSwap<Trusted>,
     rules: AccessTokenRules,
     clock: Clock,
     revocations: Revocations,
+}
+
+/// Keys, and what was verified by them. They change together: a new set of keys starts with nothing verified, so that
+/// nothing outlives the key it was signed with.
+struct Trusted {
+    keys: KeySet,
+    verified: TokenCache,
 }
 
 impl Verifier {
@@ -57,7 +65,8 @@ impl Verifier {
 
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
         let revocations = Revocations::default();
-        Self(Arc::new(Inner { keys: ArcSwap::from_pointee(keys), rules, clock, revocations }))
+        let trusted = ArcSwap::from_pointee(Trusted { keys, verified: TokenCache::new() });
+        Self(Arc::new(Inner { trusted, rules, clock, revocations }))
     }
 
     /// Verifies an access token (RFC 9068 §4) and that its session is not known to have ended.
@@ -65,29 +74,119 @@ impl Verifier {
     /// # Errors
     ///
     /// [`TokenRefused`] says whether the token is invalid, expired or of an ended session.
-    pub fn verify(&self, token: &str) -> Result<Claims, TokenRefused> {
-        let claims = self.0.rules.verify(&self.0.keys.load(), token, TimeCheck::At(self.0.clock.now()))?;
-        if self.0.revocations.contains(claims.sid) { Err(TokenRefused::Revoked) } else { Ok(claims) }
+    pub fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenRefused> {
+        let Inner { trusted, rules, clock, revocations } = &*self.0;
+        let (trusted, now) = (trusted.load(), clock.now());
+        let claims = match trusted.verified.get(token) {
+            Some(claims) => {
+                rules.check_time(&claims, now)?;
+                claims
+            }
+            None => {
+                let claims = Arc::new(rules.verify(&trusted.keys, token, TimeCheck::At(now))?);
+                trusted.verified.insert(token, &claims);
+                claims
+            }
+        };
+        if revocations.contains(claims.sid) { Err(TokenRefused::Revoked) } else { Ok(claims) }
+    }
+
+    /// The time by which tokens are judged here.
+    pub(crate) fn now(&self) -> UnixSeconds {
+        self.0.clock.now()
     }
 
     /// Verifies everything but the time claims, as refresh and logout do.
-    #[cfg(feature = "issuer")]
     pub(crate) fn verify_even_if_expired(&self, token: &str) -> Result<Claims, TokenRefused> {
-        self.0.rules.verify(&self.0.keys.load(), token, TimeCheck::Skipped)
+        self.0.rules.verify(&self.0.trusted.load().keys, token, TimeCheck::Skipped)
     }
 
-    #[cfg(feature = "issuer")]
-    pub(crate) fn keys(&self) -> Arc<KeySet> {
-        self.0.keys.load_full()
+    /// Looks at the keys as they are now.
+    pub(crate) fn with_keys<T>(&self, look: impl FnOnce(&KeySet) -> T) -> T {
+        look(&self.0.trusted.load().keys)
     }
 
-    #[cfg(feature = "issuer")]
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
 
-    #[cfg(feature = "issuer")]
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+    use crate::domain::ids::SessionId;
+    use crate::domain::issuing::{Subject, TokenIssuer};
+    use crate::domain::keys::{SigningAlgorithm, SigningKey};
+    use crate::domain::secret::ServerSecret;
+
+    const NOW: i64 = 1_800_000_000;
+
+    /// A verifier at that time, and what issues tokens for it.
+    fn world(now: i64) -> (Verifier, TokenIssuer) {
+        let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+        let key = SigningKey::derive(&secret, SigningAlgorithm::EdDsa).unwrap();
+        let keys = KeySet::new([key.verifying().clone()]).unwrap();
+        let [issuer, audience, client_id] = ["issuer", "api", "app"].map(str::to_owned);
+        let rules = AccessTokenRules { issuer: issuer.clone(), audience: audience.clone(), leeway: 5 };
+        let clock = Clock::database(DateTime::from_timestamp(now, 0).unwrap());
+        (Verifier::new(keys, rules, clock), TokenIssuer { key, issuer, audience, client_id })
+    }
+
+    fn token(issuer: &TokenIssuer, session: SessionId) -> String {
+        let subject = Subject::plain(session, NOW);
+        issuer.issue(subject, NOW, 60).unwrap()
+    }
+
+    #[test]
+    fn every_token_of_a_session_that_has_ended_is_refused() {
+        let (verifier, issuer) = world(NOW);
+        let (ended, other) = (SessionId::new(), SessionId::new());
+        let tokens = [token(&issuer, ended), token(&issuer, ended)];
+        assert!(tokens.iter().all(|token| verifier.verify(token).is_ok()));
+        verifier.revocations().insert(ended, NOW + 1_000);
+        assert!(tokens.iter().all(|token| verifier.verify(token) == Err(TokenRefused::Revoked)));
+        assert_eq!(
+            verifier.verify(&token(&issuer, ended)),
+            Err(TokenRefused::Revoked),
+            "one issued later as well"
+        );
+        assert!(verifier.verify(&token(&issuer, other)).is_ok());
+    }
+
+    #[test]
+    fn a_clone_knows_what_the_original_knows() {
+        let (verifier, issuer) = world(NOW);
+        let (copy, session) = (verifier.clone(), SessionId::new());
+        verifier.revocations().insert(session, NOW + 1_000);
+        assert_eq!(copy.verify(&token(&issuer, session)), Err(TokenRefused::Revoked));
+    }
+
+    #[test]
+    fn refresh_and_logout_do_not_ask_for_the_time() {
+        let (verifier, issuer) = world(NOW + 1_000);
+        let session = SessionId::new();
+        let token = token(&issuer, session);
+        assert_eq!(verifier.verify(&token), Err(TokenRefused::Expired));
+        assert_eq!(verifier.verify_even_if_expired(&token).unwrap().session_id(), session);
+        assert_eq!(verifier.verify_even_if_expired(&format!("{token}A")), Err(TokenRefused::Invalid));
+    }
+
+    #[test]
+    fn a_verifier_of_published_keys_takes_the_issuers_tokens() {
+        let (verifier, issuer) = world(NOW);
+        let jwks = verifier.with_keys(|keys| serde_json::json!({ "keys": keys.public() })).to_string();
+        let elsewhere = Verifier::from_jwks(&jwks, "issuer", "api").unwrap();
+        let subject = |session| Subject::plain(session, 0);
+        let fresh = issuer.issue(subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
+        assert!(elsewhere.verify(&fresh).is_ok());
+        assert!(Verifier::from_jwks(&jwks, "issuer", "other").unwrap().verify(&fresh).is_err());
+        assert!(Verifier::from_jwks(&jwks, "other", "api").unwrap().verify(&fresh).is_err());
+        assert!(Verifier::from_jwks(r#"{"keys":[]}"#, "issuer", "api").is_err());
     }
 }

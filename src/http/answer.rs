@@ -28,13 +28,12 @@ struct Tokens<'a> {
 
 /// Hands a grant to the client by the transport of its session.
 pub(super) fn tokens(status: StatusCode, grant: &Grant, cookie: &RefreshCookie) -> HttpResponse {
-    let refresh_token = grant.refresh_token.expose();
     let in_body = grant.transport == Transport::Body;
     let mut response = HttpResponse::build(status);
     if !in_body {
         let max_age = grant.persistent.then(|| u64::try_from(grant.refresh_expires_in).unwrap_or(0));
         // Tokens of this crate always fit; where one did not, there would be no cookie rather than a broken one.
-        if let Ok(cookie) = cookie.set(&refresh_token, max_age) {
+        if let Ok(cookie) = cookie.set(&grant.refresh_token, max_age) {
             response.append_header((header::SET_COOKIE, cookie));
         }
     }
@@ -44,7 +43,7 @@ pub(super) fn tokens(status: StatusCode, grant: &Grant, cookie: &RefreshCookie) 
         expires_in: grant.expires_in,
         session_id: grant.session,
         user: &grant.user,
-        refresh_token: in_body.then_some(refresh_token.as_str()),
+        refresh_token: in_body.then_some(grant.refresh_token.as_str()),
         refresh_expires_in: in_body.then_some(grant.refresh_expires_in),
     })
 }

@@ -4,11 +4,9 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net};
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-/// What one subscriber is given of IPv6 at least (RFC 6177): its addresses count as one.
-const IPV6_SUBSCRIBER_BITS: u8 = 64;
 /// The longest `User-Agent` that is kept, in bytes.
 const MAX_USER_AGENT_BYTES: usize = 512;
 /// The longest device name that is kept, in bytes.
@@ -68,23 +66,6 @@ impl ClientAddress {
             }
         }
         Some(Self(address))
-    }
-
-    /// The address.
-    pub(crate) fn ip(self) -> IpAddr {
-        self.0
-    }
-
-    /// The network that attempts are counted by: the IPv4 address itself, or the /64 of an IPv6 address, because one
-    /// subscriber can use all of it.
-    pub(crate) fn subscriber(self) -> IpNet {
-        let network = match self.0 {
-            IpAddr::V4(_) => IpNet::from(self.0),
-            IpAddr::V6(address) => {
-                Ipv6Net::new(address, IPV6_SUBSCRIBER_BITS).map_or(self.0.into(), IpNet::V6)
-            }
-        };
-        network.trunc()
     }
 }
 
@@ -238,14 +219,6 @@ mod tests {
                 Err(InvalidProxy(entry.to_owned()))
             );
         }
-    }
-
-    #[test]
-    fn ipv6_is_counted_by_subscriber() {
-        let subscriber = |address: &str| ClientAddress(address.parse().unwrap()).subscriber().to_string();
-        assert_eq!(subscriber("203.0.113.9"), "203.0.113.9/32");
-        assert_eq!(subscriber("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(subscriber("2001:db8:1:2::1"), subscriber("2001:db8:1:2:ffff::"));
     }
 
     #[test]

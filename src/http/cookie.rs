@@ -82,8 +82,8 @@ impl RefreshCookie {
         Ok(Self { name, security, cleared })
     }
 
-    /// The full name, as it stands in the headers.
-    pub(crate) fn name(&self) -> &str {
+    #[cfg(test)]
+    fn name(&self) -> &str {
         &self.name
     }
 

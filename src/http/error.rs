@@ -170,6 +170,8 @@ pub struct AuthError {
     detail: Option<Cow<'static, str>>,
     /// For 405: the methods that are allowed.
     allow: Option<&'static str>,
+    /// For 403: what would be sufficient, as a Bearer challenge.
+    challenge: Option<String>,
 }
 
 impl AuthError {
@@ -180,12 +182,16 @@ impl AuthError {
 
     /// An error with a sentence of its own. The sentence goes to the client.
     pub(crate) fn with_detail(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: Some(detail.into()), allow: None }
+        Self { detail: Some(detail.into()), ..Self::from(code) }
     }
 
-    #[cfg(feature = "issuer")]
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
-        Self { code: ErrorCode::MethodNotAllowed, detail: None, allow: Some(allow) }
+        Self { allow: Some(allow), ..Self::from(ErrorCode::MethodNotAllowed) }
+    }
+
+    /// A refusal that says what would be sufficient (RFC 6750 §3.1, RFC 9470 §3).
+    pub(crate) fn insufficient(detail: impl Into<Cow<'static, str>>, challenge: Option<String>) -> Self {
+        Self { challenge, ..Self::with_detail(ErrorCode::Forbidden, detail) }
     }
 
     fn detail(&self) -> &str {
@@ -195,7 +201,7 @@ impl AuthError {
 
 impl From<ErrorCode> for AuthError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, detail: None, allow: None }
+        Self { code, detail: None, allow: None, challenge: None }
     }
 }
 
@@ -247,7 +253,7 @@ impl ResponseError for AuthError {
         response
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
-        if let Some(challenge) = self.code.challenge() {
+        if let Some(challenge) = self.challenge.clone().or_else(|| self.code.challenge()) {
             response.insert_header((header::WWW_AUTHENTICATE, challenge));
         }
         if let Some(allow) = self.allow {
@@ -263,21 +269,4 @@ impl ResponseError for AuthError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_challenge_says_invalid_token_only_where_a_token_was_sent() {
-        let challenge = |code: ErrorCode| {
-            let response = AuthError::from(code).error_response();
-            response.headers().get(header::WWW_AUTHENTICATE).map(|value| value.to_str().unwrap().to_owned())
-        };
-        assert_eq!(challenge(ErrorCode::Unauthorized).unwrap(), "Bearer");
-        assert!(
-            challenge(ErrorCode::TokenExpired)
-                .unwrap()
-                .starts_with("Bearer error=\"invalid_token\", error_description=")
-        );
-        assert_eq!(challenge(ErrorCode::Forbidden), None);
-    }
-}
+mod tests;

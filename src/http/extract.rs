@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
+use serde::de::DeserializeOwned;
 
 use super::bearer;
 use super::error::{AuthError, ErrorCode};
@@ -29,8 +30,8 @@ use crate::domain::verifier::Verifier;
 pub struct Authenticated(Arc<Claims>);
 
 impl Authenticated {
-    pub(super) fn new(claims: Claims) -> Self {
-        Self(Arc::new(claims))
+    pub(super) fn new(claims: Arc<Claims>) -> Self {
+        Self(claims)
     }
 
     /// The user.
@@ -87,6 +88,43 @@ impl FromRequest for MaybeAuthenticated {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(identify(request).map(Self))
+    }
+}
+
+/// The host's own claims of the access token, as a type: the other side of the claims hook.
+///
+/// A token without them, issued before the hook was set, is refused with 401 `token_invalid`; the client's next refresh
+/// brings one that has them.
+///
+/// ```
+/// use actix_authflow::HostClaims;
+/// use actix_web::{Responder, get};
+///
+/// #[derive(serde::Deserialize)]
+/// struct Tenant {
+///     tenant: String,
+/// }
+///
+/// #[get("/tenant")]
+/// async fn tenant(HostClaims(claims): HostClaims<Tenant>) -> impl Responder {
+///     claims.tenant
+/// }
+/// ```
+#[derive(Debug, Clone)]
+pub struct HostClaims<T>(
+    /// The claims.
+    pub T,
+);
+
+impl<T: DeserializeOwned + 'static> FromRequest for HostClaims<T> {
+    type Error = AuthError;
+    type Future = Ready<Result<Self, AuthError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let user = identify(request).and_then(|user| user.ok_or(ErrorCode::Unauthorized.into()));
+        ready(user.and_then(|user| {
+            user.claims().host_claims().map(Self).map_err(|_| ErrorCode::TokenInvalid.into())
+        }))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The guard: middleware that lets only authenticated requests through.
 
 use std::future::{Ready, ready};
+use std::time::Duration;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Payload, Service, ServiceRequest, ServiceResponse, Transform};
@@ -10,6 +11,7 @@ use actix_web_httpauth::middleware::HttpAuthentication;
 use super::bearer;
 use super::error::{AuthError, ErrorCode};
 use super::extract::Authenticated;
+use super::requirement::Requirement;
 use crate::domain::verifier::Verifier;
 
 type Admitted = Ready<Result<ServiceRequest, (Error, ServiceRequest)>>;
@@ -30,12 +32,47 @@ type Admit = Box<dyn Fn(ServiceRequest, BearerToken) -> Admitted>;
 #[derive(Clone)]
 pub struct Guard {
     verifier: Verifier,
+    requirements: Vec<Requirement>,
 }
 
 impl Guard {
     /// A guard that asks this verifier.
     pub fn new(verifier: Verifier) -> Self {
-        Self { verifier }
+        Self { verifier, requirements: Vec::new() }
+    }
+
+    /// Admits only users that had this role when the token was issued; others get 403 `forbidden`. Several requirements must
+    /// all be met.
+    #[must_use]
+    pub fn require_role(self, role: impl Into<String>) -> Self {
+        self.and(Requirement::Role(role.into()))
+    }
+
+    /// Admits only tokens with this scope; others get 403 `forbidden` with the challenge `insufficient_scope` (RFC 6750 §3.1).
+    #[must_use]
+    pub fn require_scope(self, scope: impl Into<String>) -> Self {
+        self.and(Requirement::Scope(scope.into()))
+    }
+
+    /// Admits only sessions whose password was given at most this long ago; others get 403 `forbidden` with the challenge
+    /// `insufficient_user_authentication` (RFC 9470 §3): the client lets the user log in again. Refreshing makes no session
+    /// fresher.
+    #[must_use]
+    pub fn require_fresh(self, age: Duration) -> Self {
+        self.and(Requirement::Fresh(age))
+    }
+
+    fn and(mut self, requirement: Requirement) -> Self {
+        self.requirements.push(requirement);
+        self
+    }
+
+    fn admit(&self, request: &ServiceRequest, BearerToken(token): &BearerToken) -> Result<(), AuthError> {
+        let claims = self.verifier.verify(token)?;
+        let now = self.verifier.now();
+        self.requirements.iter().try_for_each(|requirement| requirement.check(&claims, now))?;
+        request.extensions_mut().insert(Authenticated::new(claims));
+        Ok(())
     }
 }
 
@@ -52,23 +89,14 @@ where
     type Future = <HttpAuthentication<BearerToken, Admit> as Transform<S, ServiceRequest>>::Future;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        let verifier = self.verifier.clone();
-        let admit: Admit = Box::new(move |request, token| ready(admit(&verifier, request, &token)));
+        let guard = self.clone();
+        let admit: Admit = Box::new(move |request, token| {
+            ready(match guard.admit(&request, &token) {
+                Ok(()) => Ok(request),
+                Err(refused) => Err((refused.into(), request)),
+            })
+        });
         HttpAuthentication::with_fn(admit).new_transform(service)
-    }
-}
-
-fn admit(
-    verifier: &Verifier,
-    request: ServiceRequest,
-    BearerToken(token): &BearerToken,
-) -> Result<ServiceRequest, (Error, ServiceRequest)> {
-    match verifier.verify(token) {
-        Ok(claims) => {
-            request.extensions_mut().insert(Authenticated::new(claims));
-            Ok(request)
-        }
-        Err(refused) => Err((AuthError::from(refused).into(), request)),
     }
 }
 

@@ -4,6 +4,7 @@ mod bearer;
 pub(crate) mod error;
 pub(crate) mod extract;
 pub(crate) mod guard;
+mod requirement;
 
 #[cfg(feature = "issuer")]
 pub(crate) mod answer;

@@ -148,7 +148,7 @@ impl From<ServiceError> for AuthError {
             Rejected::WeakPassword(detail) => return Self::with_detail(ErrorCode::WeakPassword, detail),
             Rejected::EmailTaken => ErrorCode::EmailTaken,
             Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
-            Rejected::RegistrationRefused => ErrorCode::Forbidden,
+            Rejected::HostRefused => ErrorCode::Forbidden,
             Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,
             Rejected::RefreshTokenExpired => ErrorCode::RefreshTokenExpired,
             Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,

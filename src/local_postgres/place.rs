@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use super::LocalPostgresError;
 use super::account::Account;
 use super::error::cannot;
+use super::watchdog::Doomed;
 
 /// Where the clusters of root go when the directory asked for cannot be reached by the user that the server runs as.
 const FALLBACK: &str = "/var/lib/authflow";
@@ -32,8 +33,9 @@ pub(super) struct Place {
     pub(super) account: Account,
     pub(super) directory: PathBuf,
     pub(super) socket_directory: PathBuf,
-    /// What is removed when the owner ends: the whole of a temporary cluster, or a socket directory that had to be elsewhere.
-    pub(super) doomed: Option<PathBuf>,
+    temporary: bool,
+    /// The whole of a temporary cluster, or a socket directory that had to be elsewhere.
+    _doomed: Option<Doomed>,
     /// Opened once: in a directory that was handed over, root must not follow a name again.
     log: File,
 }
@@ -55,12 +57,11 @@ impl Place {
 
     pub(super) fn temporary() -> Result<Place, LocalPostgresError> {
         let account = Account::find()?;
-        let directory = create_unguessable(account)?;
-        let mut place = Place::furnish(directory.clone(), account)?;
-        // The watchdog removes it as the user that the server runs as.
-        account.hand_over(&directory)?;
-        place.doomed = Some(directory);
-        Ok(place)
+        let (directory, doomed) = create_unguessable(account)?;
+        let place = Place::furnish(directory, account)?;
+        // Only now, because root creates no files where others may have put links.
+        account.hand_over(&place.directory)?;
+        Ok(Place { temporary: true, _doomed: Some(doomed), ..place })
     }
 
     fn furnish(directory: PathBuf, account: Account) -> Result<Place, LocalPostgresError> {
@@ -72,20 +73,19 @@ impl Place {
         };
         let log = open("log")?;
         open("lock")?;
-        let mut socket_directory = directory.join("run");
-        let mut doomed = None;
-        if short_enough(&socket_directory) {
-            create(&socket_directory, 0o700)?;
+        let near = directory.join("run");
+        let (socket_directory, doomed) = if short_enough(&near) {
+            (create(&near, 0o700)?, None)
         } else {
-            socket_directory = create_unguessable(account)?;
-            doomed = Some(socket_directory.clone());
-        }
+            let (far, doomed) = create_unguessable(account)?;
+            (far, Some(doomed))
+        };
         account.hand_over(&socket_directory)?;
-        Ok(Place { account, directory, socket_directory, doomed, log })
+        Ok(Place { account, directory, socket_directory, temporary: false, _doomed: doomed, log })
     }
 
     pub(super) fn is_temporary(&self) -> bool {
-        self.doomed.as_ref() == Some(&self.directory)
+        self.temporary
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -115,15 +115,6 @@ impl Place {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(doomed) = &self.doomed {
-            // Nobody is left to tell.
-            let _ = fs::remove_dir_all(doomed);
-        }
-    }
-}
-
 fn last_lines(text: &str) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(LOG_LINES_SHOWN)..].join("\n")
@@ -136,13 +127,14 @@ fn create(directory: &Path, mode: u32) -> Result<PathBuf, LocalPostgresError> {
 }
 
 /// A new directory in the first temporary one that will do. Its creation fails if anybody has the name already.
-fn create_unguessable(account: Account) -> Result<PathBuf, LocalPostgresError> {
+fn create_unguessable(account: Account) -> Result<(PathBuf, Doomed), LocalPostgresError> {
     let name = format!("authflow-{:016x}", RandomState::new().hash_one(std::process::id()));
     let fits = |base: &PathBuf| short_enough(&base.join(&name).join("run")) && account.reaches(base);
     let base = Some(env::temp_dir()).filter(fits).unwrap_or_else(|| PathBuf::from("/tmp"));
     let directory = base.join(name);
     DirBuilder::new().mode(0o700).create(&directory).map_err(cannot("making", &directory))?;
-    Ok(directory)
+    let doomed = Doomed::new(&directory, account)?;
+    Ok((directory, doomed))
 }
 
 fn short_enough(socket_directory: &Path) -> bool {

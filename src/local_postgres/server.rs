@@ -37,7 +37,8 @@ impl Server {
         match server.wait_until_ready(place) {
             Ok(()) => Ok(server),
             Err(error) => {
-                server.stop()?;
+                // The error that counts is the first.
+                let _ = server.stop();
                 Err(error)
             }
         }

@@ -13,7 +13,7 @@ impl Service {
         match self.store.transaction(|session| self.insert_user(session, user)) {
             Ok(Some(user)) => Ok(user),
             Ok(None) => Err(Rejected::EmailTaken.into()),
-            Err(StoreError::Refused) => Err(Rejected::RegistrationRefused.into()),
+            Err(StoreError::Refused) => Err(Rejected::HostRefused.into()),
             Err(error) => Err(error.into()),
         }
     }
@@ -62,6 +62,12 @@ impl Service {
     /// Replaces the roles. They reach tokens at the next refresh.
     pub(crate) fn set_roles(&self, user: UserId, roles: &[String]) -> Result<(), ServiceError> {
         let found = self.store.run(|session| session.set_roles(user, roles))?;
+        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    }
+
+    /// Replaces the scopes. They reach tokens at the next refresh.
+    pub(crate) fn set_scopes(&self, user: UserId, scopes: &[String]) -> Result<(), ServiceError> {
+        let found = self.store.run(|session| session.set_scopes(user, scopes))?;
         if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
     }
 

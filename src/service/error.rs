@@ -11,8 +11,8 @@ pub(crate) enum Rejected {
     EmailTaken,
     /// Unknown user, wrong password, disabled, no password: not told apart.
     InvalidCredentials,
-    /// The host's registration hook does not want this user.
-    RegistrationRefused,
+    /// A hook of the host's does not want this user or this token.
+    HostRefused,
     /// Not a refresh token of a session of this transport.
     RefreshTokenInvalid,
     /// The idle or the absolute life of the session is over.

@@ -1,14 +1,15 @@
 //! Login, in three steps so that no connection is held while the password is hashed.
 
 use super::error::{Rejected, ServiceError};
+use super::issue::Admitted;
 use super::{Grant, Outcome, Service, SessionRequest};
 use crate::domain::email::Email;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
 use crate::domain::session::RevocationReason;
 use crate::domain::user::Credentials;
-use crate::store::{Started, StoreError};
+use crate::store::{NewSession, Session, Started, StoreError};
 
 /// A password that was right.
 pub(crate) struct Authenticated {
@@ -70,21 +71,30 @@ impl Service {
         refused: Rejected,
     ) -> Outcome<Grant> {
         let (new, token) = self.new_session(user, version, request);
-        let started = match request.replaces {
-            None => self.store.run(|session| session.start_session(&new)),
-            Some(replaced) => self.store.transaction(|session| {
-                let started = session.start_session(&new)?;
-                if matches!(started, Started::Live(_)) {
-                    session.revoke(replaced, RevocationReason::Replaced)?;
-                    session.delete_chains(&[replaced])?;
-                }
-                Ok(started)
-            }),
-        };
+        let start = |session: &mut Session<'_>| self.start_and_replace(session, &new, request.replaces);
+        // What is one statement needs no transaction around it, which would cost two round trips.
+        let alone = request.replaces.is_none() && self.hooks.claims.is_none();
+        let started = if alone { self.store.run(start) } else { self.store.transaction(start) };
         match started {
-            Ok(Started::Live(live)) => Outcome::new(self.grant(live, token), request.replaces),
-            Ok(Started::Refused) => Outcome::from(ServiceError::from(refused)),
+            Ok(Some(admitted)) => Outcome::new(self.grant(admitted, token), request.replaces),
+            Ok(None) => Outcome::from(ServiceError::from(refused)),
+            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
+    }
+
+    /// Starts a session and ends the one it replaces. `None` if the user may not have one.
+    pub(super) fn start_and_replace(
+        &self,
+        session: &mut Session<'_>,
+        new: &NewSession,
+        replaces: Option<SessionId>,
+    ) -> Result<Option<Admitted>, StoreError> {
+        let Started::Live(live) = session.start_session(new)? else { return Ok(None) };
+        if let Some(replaced) = replaces {
+            session.revoke(replaced, RevocationReason::Replaced)?;
+            session.delete_chains(&[replaced])?;
+        }
+        self.admit(live).map(Some)
     }
 }

@@ -3,6 +3,7 @@
 mod accounts;
 pub(crate) mod error;
 pub(crate) mod hooks;
+mod issue;
 mod login;
 mod logout;
 mod refresh;
@@ -12,17 +13,19 @@ pub(crate) mod revocations;
 use std::time::Instant;
 
 use chrono::TimeDelta;
+use zeroize::Zeroizing;
 
 use self::error::ServiceError;
 use self::hooks::Hooks;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::issuing::{Subject, TokenIssuer};
+use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::password::policy::PasswordPolicy;
+use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
 use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
-use crate::domain::session::{Device, LiveSession, Transport};
+use crate::domain::session::{Device, Transport};
 use crate::domain::user::User;
 use crate::store::{self, NewSession, Store, StoreError};
 
@@ -45,6 +48,9 @@ pub(crate) struct Lifetimes {
 pub(crate) struct Service {
     pub(crate) store: Store,
     pub(crate) refresh_keys: RefreshTokenKeys,
+    /// Envelopes for the refresh tokens of body sessions; `refresh_format` says whether new ones have any.
+    pub(crate) envelopes: Envelopes,
+    pub(crate) refresh_format: RefreshFormat,
     pub(crate) issuer: TokenIssuer,
     pub(crate) hasher: Hasher,
     pub(crate) policy: PasswordPolicy,
@@ -71,7 +77,8 @@ pub(crate) struct Grant {
     pub(crate) user: User,
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
-    pub(crate) refresh_token: RefreshToken,
+    /// As the client keeps it: a live credential.
+    pub(crate) refresh_token: Zeroizing<String>,
     /// Seconds until the refresh token expires unused, or the session does.
     pub(crate) refresh_expires_in: i64,
 }
@@ -113,6 +120,15 @@ impl Service {
         self.store.run(|session| session.ping())
     }
 
+    /// The genuine refresh token in what a client presented. Only body sessions have envelopes.
+    pub(crate) fn recognise(&self, transport: Transport, text: &[u8]) -> Option<RefreshToken> {
+        let opaque = self.refresh_keys.parse(text);
+        match transport {
+            Transport::Cookie => opaque,
+            Transport::Body => opaque.or_else(|| self.envelopes.open(text, &self.refresh_keys)),
+        }
+    }
+
     /// An enabled user.
     pub(crate) fn find_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
         self.store.run(|session| session.find_user(id))
@@ -140,33 +156,5 @@ impl Service {
             nonce: Nonce::random(),
         };
         (session, token)
-    }
-
-    /// Signs the access token that goes with `refresh_token`. No connection is held meanwhile.
-    fn grant(&self, session: LiveSession, refresh_token: RefreshToken) -> Result<Grant, ServiceError> {
-        let life = match session.transport {
-            Transport::Cookie => self.lifetimes.access,
-            Transport::Body => self.lifetimes.mobile_access,
-        };
-        let subject = Subject {
-            user: session.user,
-            session: session.id,
-            authenticated_at: session.authenticated_at.timestamp(),
-            roles: session.roles,
-        };
-        let access_token = self
-            .issuer
-            .issue(subject, session.now.timestamp(), life.num_seconds())
-            .map_err(|error| ServiceError::Internal(format!("signing failed: {error}")))?;
-        Ok(Grant {
-            access_token,
-            expires_in: life.num_seconds(),
-            session: session.id,
-            user: User { id: session.user, email: session.email, created_at: session.user_created_at },
-            transport: session.transport,
-            persistent: session.persistent,
-            refresh_token,
-            refresh_expires_in: (session.refresh_expires_at - session.now).num_seconds(),
-        })
     }
 }

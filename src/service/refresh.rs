@@ -1,6 +1,9 @@
 //! Refresh: one guarded insertion, and the rule where that added no row.
 
+use serde_json::{Map, Value};
+
 use super::error::{Rejected, ServiceError};
+use super::issue::Admitted;
 use super::{Grant, Outcome, Service};
 use crate::domain::ids::UserId;
 use crate::domain::refresh_token::{Nonce, RefreshToken};
@@ -20,6 +23,7 @@ pub(crate) struct RefreshRequest {
     pub(crate) user: Option<UserId>,
 }
 
+#[expect(clippy::large_enum_variant, reason = "made once a refresh and taken apart at once")]
 enum Refreshed {
     Granted(LiveSession, RefreshToken),
     Refused(Refusal),
@@ -45,8 +49,16 @@ impl Service {
             grace: self.lifetimes.grace,
             refresh_life: self.lifetimes.refresh,
         };
+        // Before the rotation, because what the host refuses must consume nothing.
+        let claims = match self.claims_for(&rotation) {
+            Ok(claims) => claims,
+            Err(StoreError::Refused) => return Outcome::from(ServiceError::from(Rejected::HostRefused)),
+            Err(error) => return Outcome::from(ServiceError::from(error)),
+        };
         match self.store.run(|session| self.rotate(session, &rotation, &request.token, &successor)) {
-            Ok(Refreshed::Granted(live, token)) => Outcome::new(self.grant(live, token), []),
+            Ok(Refreshed::Granted(session, token)) => {
+                Outcome::new(self.grant(Admitted { session, claims }, token), [])
+            }
             Ok(Refreshed::Refused(refusal)) => {
                 let ended = refusal.ends_session().map(|reason| {
                     tracing::warn!(session = %rotation.session, %reason, "a refresh token ended its session");
@@ -56,6 +68,23 @@ impl Service {
             }
             Ok(Refreshed::Mismatch) => Outcome::from(ServiceError::from(Rejected::TokenMismatch)),
             Err(error) => Outcome::from(ServiceError::from(error)),
+        }
+    }
+
+    /// The host's own claims, for a token that the rule grants as things stand. Without a hook there is nothing to read.
+    fn claims_for(&self, rotation: &Rotation) -> Result<Map<String, Value>, StoreError> {
+        if self.hooks.claims.is_none() {
+            return Ok(Map::new());
+        }
+        let Rotation { session: id, presented, grace, .. } = rotation;
+        let read = self.store.run(|session| session.read_chain(*id, presented.generation))?;
+        match read {
+            Some((chain, live))
+                if !matches!(decide(presented, Some(&chain), *grace), Decision::Refuse(_)) =>
+            {
+                self.host_claims(&live)
+            }
+            _ => Ok(Map::new()),
         }
     }
 

@@ -4,13 +4,13 @@ use secrecy::SecretString;
 
 use super::error::{Rejected, ServiceError};
 use super::hooks::RegistrationError;
+use super::issue::Admitted;
 use super::{Grant, Outcome, Service, SessionRequest};
 use crate::domain::email::Email;
 use crate::domain::ids::UserId;
 use crate::domain::password::NormalizedPassword;
-use crate::domain::session::RevocationReason;
 use crate::domain::user::User;
-use crate::store::{NewUser, Session, Started, StoreError, UserInsertion};
+use crate::store::{NewUser, Session, StoreError, UserInsertion};
 
 /// A user to be registered, with the password hashed already.
 #[derive(Debug, Clone)]
@@ -21,7 +21,7 @@ pub(crate) struct Registration {
 
 /// What the transaction came to. A refusal is a value, because an `Err` would say that something went wrong.
 enum Registered {
-    Live(crate::domain::session::LiveSession),
+    Live(Admitted),
     Taken,
 }
 
@@ -47,25 +47,21 @@ impl Service {
             external_id: None,
             password_hash: Some(registration.password_hash.clone()),
             roles: Vec::new(),
+            scopes: Vec::new(),
         };
         let (new, token) = self.new_session(user.id, None, request);
         let registered = self.store.transaction(|session| {
             if self.insert_user(session, &user)?.is_none() {
                 return Ok(Registered::Taken);
             }
-            let Started::Live(live) = session.start_session(&new)? else {
-                return Err(StoreError::Corrupt("a user made in this transaction has no session"));
-            };
-            if let Some(replaced) = request.replaces {
-                session.revoke(replaced, RevocationReason::Replaced)?;
-                session.delete_chains(&[replaced])?;
-            }
-            Ok(Registered::Live(live))
+            let started = self.start_and_replace(session, &new, request.replaces)?;
+            let impossible = StoreError::Corrupt("a user made in this transaction has no session");
+            started.map(Registered::Live).ok_or(impossible)
         });
         match registered {
-            Ok(Registered::Live(live)) => Outcome::new(self.grant(live, token), request.replaces),
+            Ok(Registered::Live(admitted)) => Outcome::new(self.grant(admitted, token), request.replaces),
             Ok(Registered::Taken) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
-            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::RegistrationRefused)),
+            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
     }

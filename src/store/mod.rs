@@ -46,6 +46,9 @@ pub(crate) enum StoreError {
     /// A hook of the host's rolled its transaction back.
     #[error("the host refused")]
     Refused,
+    /// A hook of the host's gave something unusable.
+    #[error("a hook of the host's cannot be used: {0}")]
+    Hook(String),
     /// A row that no code of this crate writes.
     #[error("an impossible row: {0}")]
     Corrupt(&'static str),
@@ -75,13 +78,13 @@ impl Store {
             .test_on_check_out(false)
             .connection_customizer(Box::new(Customizer(options.clone())))
             .error_handler(Box::new(LogPoolErrors))
-            .build_unchecked(ConnectionManager::new(&options.database_url));
+            .build_unchecked(ConnectionManager::new(with_timeouts(&options.database_url)));
         Ok(Self { pool, options })
     }
 
     /// A connection outside any pool.
     pub(crate) fn connect(options: &StoreOptions) -> Result<PgConnection, StoreError> {
-        let mut connection = PgConnection::establish(&options.database_url)
+        let mut connection = PgConnection::establish(&with_timeouts(&options.database_url))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         configure(&mut connection, options);
         Ok(connection)
@@ -182,6 +185,31 @@ fn ping(connection: &mut PgConnection) -> QueryResult<()> {
     connection.batch_execute("SELECT 1")
 }
 
+/// The connection string with bounds on how long a dead peer is waited for, where it does not set its own: libpq's defaults
+/// are minutes to hours. Harmless on Unix sockets.
+fn with_timeouts(url: &str) -> String {
+    let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let mut separator = match (is_url, url.contains('?')) {
+        (true, false) => '?',
+        (true, true) => '&',
+        (false, _) => ' ',
+    };
+    let mut full = url.to_owned();
+    for (name, value) in [
+        ("connect_timeout", "5"),
+        ("keepalives_idle", "10"),
+        ("keepalives_interval", "5"),
+        ("keepalives_count", "3"),
+        ("tcp_user_timeout", "15000"),
+    ] {
+        if !url.contains(name) {
+            full.extend([separator.to_string().as_str(), name, "=", value]);
+            separator = if is_url { '&' } else { ' ' };
+        }
+    }
+    full
+}
+
 fn configure(connection: &mut PgConnection, options: &StoreOptions) {
     if !options.prepared_statements {
         connection.set_prepared_statement_cache_size(CacheSize::Disabled);
@@ -231,5 +259,23 @@ struct LogPoolErrors;
 impl r2d2::HandleError<diesel::r2d2::Error> for LogPoolErrors {
     fn handle_error(&self, error: diesel::r2d2::Error) {
         tracing::warn!(%error, "no new database connection");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_timeouts;
+
+    #[test]
+    fn timeouts_are_added_where_none_are_set() {
+        assert!(
+            with_timeouts("postgres://h/db")
+                .starts_with("postgres://h/db?connect_timeout=5&keepalives_idle=10&")
+        );
+        assert!(
+            with_timeouts("postgres://h/db?sslmode=require").contains("?sslmode=require&connect_timeout=5&")
+        );
+        assert!(with_timeouts("host=h dbname=db").contains("dbname=db connect_timeout=5 keepalives_idle=10"));
+        assert!(!with_timeouts("postgres://h/db?connect_timeout=9").contains("connect_timeout=5"));
     }
 }

@@ -66,10 +66,10 @@ statement! {
               WHERE newer.session_id = input.session_id AND newer.generation > input.generation
           )
         ON CONFLICT (session_id, generation) DO NOTHING
-        RETURNING expires_at
+        RETURNING issued_at, expires_at
     )
-    SELECT u.id, u.email, u.created_at, u.roles, live.persistent, live.authenticated_at, live.expires_at,
-           successor.expires_at, clock.now
+    SELECT u.id, u.email, u.created_at, u.roles, u.scopes, live.persistent, live.authenticated_at, live.expires_at,
+           successor.issued_at, successor.expires_at, clock.now
     FROM live, clock, successor, authflow.users u WHERE u.id = live.user_id"
 }
 
@@ -78,8 +78,8 @@ statement! {
     ReadChain { session_id: SqlUuid = Uuid, generation: Integer = i32 }
     -> (Text, Nullable<Text>, Bool, LiveColumns, LinkColumns, LinkColumns),
     " SELECT s.transport, s.revoked_reason, u.disabled_at IS NOT NULL,
-             u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at,
-             coalesce(newest.expires_at, s.expires_at), clock_timestamp(),
+             u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at,
+             coalesce(newest.issued_at, s.created_at), coalesce(newest.expires_at, s.expires_at), clock_timestamp(),
              newest.generation, newest.digest, newest.nonce, newest.issued_at, newest.expires_at,
              presented.generation, presented.digest, presented.nonce, presented.issued_at, presented.expires_at
       FROM input

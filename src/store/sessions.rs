@@ -44,7 +44,9 @@ pub(super) type LiveColumns = (
     Nullable<Text>,
     Timestamptz,
     Array<Text>,
+    Array<Text>,
     Bool,
+    Timestamptz,
     Timestamptz,
     Timestamptz,
     Timestamptz,
@@ -58,9 +60,11 @@ pub(super) struct LiveRow {
     pub(super) email: Option<String>,
     pub(super) user_created_at: DateTime<Utc>,
     pub(super) roles: Vec<String>,
+    pub(super) scopes: Vec<String>,
     pub(super) persistent: bool,
     pub(super) authenticated_at: DateTime<Utc>,
     pub(super) expires_at: DateTime<Utc>,
+    pub(super) refresh_issued_at: DateTime<Utc>,
     pub(super) refresh_expires_at: DateTime<Utc>,
     pub(super) now: DateTime<Utc>,
 }
@@ -73,9 +77,11 @@ impl LiveRow {
             email: self.email,
             user_created_at: self.user_created_at,
             roles: self.roles,
+            scopes: self.scopes,
             transport,
             persistent: self.persistent,
             authenticated_at: self.authenticated_at,
+            refresh_issued_at: self.refresh_issued_at,
             refresh_expires_at: self.refresh_expires_at,
             now: self.now,
         }
@@ -100,7 +106,7 @@ statement! {
         nonce: Binary = Vec<u8>,
     } -> LiveColumns,
     ", owner AS MATERIALIZED (
-        SELECT u.id, u.email, u.created_at, u.roles
+        SELECT u.id, u.email, u.created_at, u.roles, u.scopes
         FROM authflow.users u, input
         WHERE u.id = input.user_id AND u.disabled_at IS NULL
           AND (input.credentials_version IS NULL OR u.credentials_version = input.credentials_version)
@@ -120,10 +126,10 @@ statement! {
         SELECT started.id, 0, input.digest, input.nonce, clock.now,
                least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
         FROM input, started, clock
-        RETURNING expires_at
+        RETURNING issued_at, expires_at
     )
-    SELECT owner.id, owner.email, owner.created_at, owner.roles, started.persistent, started.authenticated_at,
-           started.expires_at, first.expires_at, clock.now
+    SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
+           started.expires_at, first.issued_at, first.expires_at, clock.now
     FROM owner, clock, started, first"
 }
 
@@ -131,7 +137,7 @@ statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
     -> LiveColumns,
-    " SELECT u.id, u.email, u.created_at, u.roles, s.persistent, s.authenticated_at, s.expires_at, t.expires_at,
+    " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.issued_at, t.expires_at,
              clock_timestamp()
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL

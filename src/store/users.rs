@@ -19,6 +19,7 @@ pub(crate) struct NewUser {
     pub(crate) external_id: Option<String>,
     pub(crate) password_hash: Option<String>,
     pub(crate) roles: Vec<String>,
+    pub(crate) scopes: Vec<String>,
 }
 
 /// What became of an insertion.
@@ -46,10 +47,11 @@ statement! {
         external_id: Nullable<Text> = Option<String>,
         password_hash: Nullable<Text> = Option<String>,
         roles: Array<Text> = Vec<String>,
+        scopes: Array<Text> = Vec<String>,
     } -> (Bool, SqlUuid, Nullable<Text>, Timestamptz),
     ", inserted AS (
-        INSERT INTO authflow.users (id, email, email_canonical, external_id, password_hash, roles)
-        SELECT id, email, email_canonical, external_id, password_hash, roles FROM input
+        INSERT INTO authflow.users (id, email, email_canonical, external_id, password_hash, roles, scopes)
+        SELECT id, email, email_canonical, external_id, password_hash, roles, scopes FROM input
         ON CONFLICT DO NOTHING
         RETURNING id, email, created_at
     )
@@ -107,7 +109,7 @@ statement! {
     /// Removes what identifies a person. The bare row stays for as long as sessions refer to it.
     Erase { id: SqlUuid = Uuid } -> SqlUuid,
     " UPDATE authflow.users u
-      SET email = NULL, email_canonical = NULL, external_id = NULL, password_hash = NULL, roles = '{}',
+      SET email = NULL, email_canonical = NULL, external_id = NULL, password_hash = NULL, roles = '{}', scopes = '{}',
           disabled_at = coalesce(u.disabled_at, clock_timestamp()), credentials_version = u.credentials_version + 1,
           updated_at = clock_timestamp()
       FROM input WHERE u.id = input.id RETURNING u.id"
@@ -116,6 +118,12 @@ statement! {
 statement! {
     SetRoles { id: SqlUuid = Uuid, roles: Array<Text> = Vec<String> } -> SqlUuid,
     " UPDATE authflow.users u SET roles = input.roles, updated_at = clock_timestamp()
+      FROM input WHERE u.id = input.id RETURNING u.id"
+}
+
+statement! {
+    SetScopes { id: SqlUuid = Uuid, scopes: Array<Text> = Vec<String> } -> SqlUuid,
+    " UPDATE authflow.users u SET scopes = input.scopes, updated_at = clock_timestamp()
       FROM input WHERE u.id = input.id RETURNING u.id"
 }
 
@@ -132,6 +140,7 @@ impl Session<'_> {
             external_id: new.external_id.clone(),
             password_hash: new.password_hash.clone(),
             roles: new.roles.clone(),
+            scopes: new.scopes.clone(),
         }
         .get_result(self.connection)
         .optional()?;
@@ -200,6 +209,11 @@ impl Session<'_> {
 
     pub(crate) fn set_roles(&mut self, id: UserId, roles: &[String]) -> Result<bool, StoreError> {
         let statement = SetRoles { id: id.0, roles: roles.to_vec() };
+        Ok(statement.get_result::<Uuid>(self.connection).optional()?.is_some())
+    }
+
+    pub(crate) fn set_scopes(&mut self, id: UserId, scopes: &[String]) -> Result<bool, StoreError> {
+        let statement = SetScopes { id: id.0, scopes: scopes.to_vec() };
         Ok(statement.get_result::<Uuid>(self.connection).optional()?.is_some())
     }
 }

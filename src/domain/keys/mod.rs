@@ -136,7 +136,7 @@ impl KeySet {
     }
 }
 
-#[cfg(all(test, feature = "issuer"))]
+#[cfg(test)]
 mod tests {
     use base64::Engine as _;
     use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -26,13 +26,15 @@ impl SigningKey {
                 Self::from_ed25519(&pair)
             }
             SigningAlgorithm::Es256 => Self::derive_p256(secret),
-            SigningAlgorithm::Hs256 => {
-                let (key, kid) =
-                    (secret.derive("access token HS256", 0), secret.derive("access token HS256 kid", 0));
-                let verifying = VerifyingKey::hmac(URL_SAFE_NO_PAD.encode(&kid[..16]), &*key);
-                Ok(Self { encoding: EncodingKey::from_secret(&*key), verifying })
-            }
+            SigningAlgorithm::Hs256 => Ok(Self::derive_hmac(secret, "access token HS256")),
         }
+    }
+
+    /// A symmetric key for one purpose. Its id tells nothing of it.
+    pub(crate) fn derive_hmac(secret: &ServerSecret, label: &str) -> Self {
+        let (key, kid) = (secret.derive(label, 0), secret.derive(&format!("{label} kid"), 0));
+        let verifying = VerifyingKey::hmac(URL_SAFE_NO_PAD.encode(&kid[..16]), &*key);
+        Self { encoding: EncodingKey::from_secret(&*key), verifying }
     }
 
     /// Not every 32 bytes are a P-256 scalar: those above the group's order (one draw in 2^32) are drawn again.
@@ -97,5 +99,14 @@ impl SigningKey {
         header.typ = Some(typ.to_owned());
         header.kid = Some(self.verifying.kid().to_owned());
         jsonwebtoken::encode(&header, claims, &self.encoding)
+    }
+}
+
+#[cfg(test)]
+impl SigningKey {
+    /// The signature (base64url) over any bytes at all, for tokens that this crate would never make.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> String {
+        jsonwebtoken::crypto::sign(message, &self.encoding, self.verifying.algorithm().for_jsonwebtoken())
+            .unwrap()
     }
 }

@@ -170,11 +170,6 @@ impl Hasher {
         self
     }
 
-    /// The parameters of new hashes.
-    pub(crate) fn params(&self) -> HashParams {
-        self.params
-    }
-
     /// Hashes a password under a new random salt of 16 bytes, as a PHC string.
     ///
     /// # Errors

@@ -10,8 +10,8 @@ const MAX_AGE: u32 = 300;
 
 /// The public keys (RFC 7517 §5). The only cacheable answer of the scope.
 pub(super) async fn jwks(state: web::Data<State>) -> HttpResponse {
-    let keys = state.verifier.keys();
+    let document = state.verifier.with_keys(|keys| serde_json::json!({ "keys": keys.public() }));
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, format!("public, max-age={MAX_AGE}")))
-        .json(serde_json::json!({ "keys": keys.public() }))
+        .json(document)
 }

@@ -20,7 +20,11 @@ pub(super) async fn logout(
 ) -> Result<HttpResponse, AuthError> {
     let session = session_to_end(&state, &request, &body)?;
     state.run(move |service| service.end_session(session, RevocationReason::LoggedOut)).await?;
-    Ok(HttpResponse::NoContent().append_header((header::SET_COOKIE, state.cookie.clear())).finish())
+    let mut response = HttpResponse::NoContent();
+    if !body.has_token() {
+        response.append_header((header::SET_COOKIE, state.cookie.clear()));
+    }
+    Ok(response.finish())
 }
 
 fn session_to_end(

@@ -22,6 +22,13 @@ pub(super) struct RefreshTokenBody {
     refresh_token: Option<SecretString>,
 }
 
+impl RefreshTokenBody {
+    /// Whether the client keeps its refresh token by itself, so that no cookie concerns it.
+    pub(super) fn has_token(&self) -> bool {
+        self.refresh_token.is_some()
+    }
+}
+
 /// Exchanges the (expired) access token and the refresh token for new ones. No answer of this route clears the cookie.
 pub(super) async fn refresh(
     state: web::Data<State>,
@@ -70,7 +77,7 @@ pub(super) fn presented(
 impl Presented {
     /// The token, if its tag is genuine.
     pub(super) fn parse(self, state: &State) -> Option<(Transport, RefreshToken)> {
-        let token = state.service.refresh_keys.parse(&self.text)?;
+        let token = state.service.recognise(self.transport, &self.text)?;
         Some((self.transport, token))
     }
 }

@@ -145,6 +145,7 @@ fn routes(auth: &Auth) -> impl FnOnce(&mut web::ServiceConfig) {
     move |app| {
         app.configure(auth.routes("/auth"))
             .service(web::scope("/api").wrap(auth.guard()).route("/me", web::get().to(api_me)))
+            .configure(super::demands::routes(&auth))
             .route("/healthz", web::get().to(HttpResponse::Ok))
             .route("/host/login/{user}/{transport}", web::post().to(host_login))
             .app_data(web::Data::new(auth));

@@ -5,6 +5,7 @@ mod answer;
 mod app;
 mod browser;
 mod db;
+mod demands;
 pub(crate) mod jwt;
 mod raw;
 pub(crate) mod wire;

@@ -1,0 +1,131 @@
+//! A database that waits for the disk, as the one in production does.
+
+use std::fs;
+use std::path::PathBuf;
+
+use actix_authflow::local_postgres::LocalPostgres;
+use actix_authflow::testing::{self, TestDatabase};
+use chrono::Utc;
+use diesel::connection::SimpleConnection as _;
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use uuid::Uuid;
+
+/// The settings that decide what a commit costs.
+const SETTINGS: [&str; 5] =
+    ["server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"];
+
+/// A migrated database: on the server that `TEST_DATABASE_URL` names, as that one is set up, or else in a cluster of one's
+/// own with the settings that Postgres comes with. Gone with this value.
+pub(crate) struct Database {
+    url: String,
+    _borrowed: Option<TestDatabase>,
+    _own: Option<Cluster>,
+}
+
+struct Cluster {
+    postgres: LocalPostgres,
+    directory: PathBuf,
+}
+
+#[derive(QueryableByName)]
+struct Setting {
+    #[diesel(sql_type = Text)]
+    value: String,
+}
+
+impl Database {
+    pub(crate) fn open() -> Self {
+        if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
+            let database = TestDatabase::new();
+            return Self { url: database.url().to_owned(), _borrowed: Some(database), _own: None };
+        }
+        let cluster = Cluster::start();
+        let url = cluster.postgres.url("postgres");
+        let database = Self { url, _borrowed: None, _own: Some(cluster) };
+        testing::migrate(&mut database.connect());
+        database
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub(crate) fn connect(&self) -> PgConnection {
+        PgConnection::establish(&self.url).unwrap()
+    }
+
+    /// How the server is set up, in one line.
+    pub(crate) fn settings(&self) -> String {
+        let mut connection = self.connect();
+        let setting = |name: &str| {
+            let query = diesel::sql_query("SELECT current_setting($1) AS value").bind::<Text, _>(name);
+            format!("{name} {}", query.get_result::<Setting>(&mut connection).unwrap().value)
+        };
+        SETTINGS.map(setting).join(", ")
+    }
+}
+
+impl Cluster {
+    /// On the disk that the build is on: the directory for temporary files may lie in memory.
+    fn start() -> Self {
+        let directory =
+            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{}", std::process::id()));
+        let postgres = LocalPostgres::open(&directory).unwrap();
+        Self { postgres, directory }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.postgres.stop().unwrap();
+        // Elsewhere than asked for, if the server's user does not get to where the build is.
+        fs::remove_dir_all(self.postgres.directory()).unwrap();
+        if self.directory.exists() {
+            fs::remove_dir_all(&self.directory).unwrap();
+        }
+    }
+}
+
+diesel::table! {
+    bare_rows (session_id, generation) {
+        session_id -> Uuid,
+        generation -> Int4,
+        digest -> Binary,
+        nonce -> Binary,
+        issued_at -> Timestamptz,
+        expires_at -> Timestamptz,
+    }
+}
+
+/// Bare insertions of a row shaped like a generation, into a table with nothing but its primary key.
+pub(crate) struct Insertions {
+    connection: PgConnection,
+    session_id: Uuid,
+    generation: i32,
+}
+
+impl Insertions {
+    pub(crate) fn start(database: &Database) -> Self {
+        let mut connection = database.connect();
+        let table = "CREATE TABLE bare_rows (session_id uuid, generation integer, digest bytea, nonce bytea, \
+                     issued_at timestamptz, expires_at timestamptz, PRIMARY KEY (session_id, generation))";
+        connection.batch_execute(table).unwrap();
+        Self { connection, session_id: Uuid::now_v7(), generation: 0 }
+    }
+
+    /// Answers with the number of rows inserted.
+    pub(crate) fn insert(&mut self) -> usize {
+        self.generation += 1;
+        let now = Utc::now();
+        let row = (
+            bare_rows::session_id.eq(self.session_id),
+            bare_rows::generation.eq(self.generation),
+            bare_rows::digest.eq([7; 32].as_slice()),
+            bare_rows::nonce.eq([7; 16].as_slice()),
+            bare_rows::issued_at.eq(now),
+            bare_rows::expires_at.eq(now),
+        );
+        diesel::insert_into(bare_rows::table).values(row).execute(&mut self.connection).unwrap()
+    }
+}

@@ -1,0 +1,7 @@
+//! What several benchmarks need.
+#![allow(dead_code, reason = "each benchmark uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
+
+pub(crate) mod app;
+pub(crate) mod bare_jwt;
+pub(crate) mod database;

@@ -1,0 +1,305 @@
+//! The crate's inside as its own benchmarks need it: thin wrappers, each named after what it wraps.
+//!
+//! No part of the public interface. They change with what they wrap, in any release.
+
+use std::time::Duration;
+
+use diesel::PgConnection;
+use jsonwebtoken::DecodingKey;
+use jsonwebtoken::jwk::Jwk;
+use zeroize::Zeroizing;
+
+use super::or_panic;
+use crate::auth;
+use crate::config::AuthConfig;
+use crate::domain::access_token::AccessTokenRules;
+use crate::domain::clock::{Clock, UnixSeconds};
+use crate::domain::ids::{SessionId, UserId};
+use crate::domain::issuing::{Subject, TokenIssuer};
+use crate::domain::keys::{KeySet, SigningAlgorithm, SigningKey};
+use crate::domain::password::NormalizedPassword;
+use crate::domain::password::hash::{HashParams, Hasher, Verification};
+use crate::domain::refresh_token::{Generation, Nonce, RefreshToken, RefreshTokenKeys, TokenDigest};
+use crate::domain::rotation::Presented;
+use crate::domain::secret::ServerSecret;
+use crate::domain::session::Transport;
+use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
+use crate::store::{NewUser, Rotation, Session, Store};
+
+/// The `iss` of [`Tokens`].
+pub const ISSUER: &str = "https://login.example.com";
+/// The `aud` of [`Tokens`].
+pub const AUDIENCE: &str = "https://api.example.com";
+
+const SECRET: &str = "kR3v9TqzW1mYc7JxPdL5uHsN0bEgA8fo";
+const PREVIOUS_SECRET: &str = "Vd6pXy2ZrQ8nKj4tMw0hCb1sGfUeL9ai";
+/// A benchmark may run for long; its tokens live for a day.
+const LIFE: UnixSeconds = 24 * 60 * 60;
+
+/// Access tokens of one algorithm.
+pub struct Tokens {
+    algorithm: SigningAlgorithm,
+    issuer: TokenIssuer,
+    verifier: Verifier,
+    user: UserId,
+    session: SessionId,
+    now: UnixSeconds,
+}
+
+impl Tokens {
+    /// With keys derived from a secret, as in an application.
+    pub fn new(algorithm: SigningAlgorithm) -> Tokens {
+        let key = or_panic("deriving a key", SigningKey::derive(&secret(SECRET), algorithm));
+        let keys = or_panic("a set of keys", KeySet::new([key.verifying().clone()]));
+        let rules =
+            AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+        let issuer = TokenIssuer {
+            key,
+            issuer: ISSUER.into(),
+            audience: AUDIENCE.into(),
+            client_id: "application".into(),
+        };
+        let (user, session, now) = (UserId::new(), SessionId::new(), Clock::System.now());
+        Tokens { algorithm, issuer, verifier: Verifier::new(keys, rules, Clock::System), user, session, now }
+    }
+
+    /// Issues a token for a user with two roles.
+    pub fn sign(&self) -> String {
+        let subject = Subject {
+            user: self.user,
+            session: self.session,
+            authenticated_at: self.now,
+            roles: vec!["editor".into(), "reader".into()],
+            scopes: Vec::new(),
+            extra: serde_json::Map::new(),
+        };
+        or_panic("signing", self.issuer.issue(subject, self.now, LIFE))
+    }
+
+    /// Verifies a token as if for the first time: the verifier's memory of verified tokens is for the guard alone.
+    pub fn verify_cold(&self, token: &str) -> bool {
+        self.verifier.verify_even_if_expired(token).is_ok()
+    }
+
+    /// The verifier of a guard.
+    pub fn verifier(&self) -> Verifier {
+        self.verifier.clone()
+    }
+
+    /// The key as `jsonwebtoken` takes it, for decoding the same tokens without this crate.
+    pub fn decoding_key(&self) -> DecodingKey {
+        self.verifier.with_keys(|keys| match keys.public() {
+            [published, ..] => {
+                let json = or_panic("writing a key", serde_json::to_value(published));
+                let jwk: Jwk = or_panic("reading a key", serde_json::from_value(json));
+                or_panic("taking a key", DecodingKey::from_jwk(&jwk))
+            }
+            [] => DecodingKey::from_secret(&*secret(SECRET).derive("access token HS256", 0)),
+        })
+    }
+
+    /// The algorithm.
+    pub fn algorithm(&self) -> SigningAlgorithm {
+        self.algorithm
+    }
+}
+
+/// What makes and recognises refresh tokens.
+pub struct RefreshTokens(RefreshTokenKeys);
+
+/// A genuine refresh token.
+pub struct Token(RefreshToken);
+
+impl RefreshTokens {
+    /// With one accepted secret.
+    pub fn new() -> RefreshTokens {
+        RefreshTokens(RefreshTokenKeys::new(&secret(SECRET), None))
+    }
+
+    /// With a second accepted secret, as while the secret is being changed. Also gives a token made under that second one.
+    pub fn with_previous_secret() -> (RefreshTokens, Token) {
+        let (current, previous) = (secret(SECRET), secret(PREVIOUS_SECRET));
+        let token = RefreshTokenKeys::new(&previous, None).first(SessionId::new());
+        (RefreshTokens(RefreshTokenKeys::new(&current, Some(&previous))), Token(token))
+    }
+
+    /// The first token of a new session.
+    pub fn first(&self) -> Token {
+        Token(self.0.first(SessionId::new()))
+    }
+
+    /// Reads a token and verifies its tag.
+    pub fn parse(&self, text: &[u8]) -> Option<Token> {
+        self.0.parse(text).map(Token)
+    }
+
+    /// Derives the successor of `parent` for a nonce that is drawn here.
+    pub fn successor(&self, parent: &Token) -> Token {
+        Token(self.0.successor(&parent.0, &Nonce::random()))
+    }
+}
+
+impl Default for RefreshTokens {
+    fn default() -> RefreshTokens {
+        RefreshTokens::new()
+    }
+}
+
+impl Token {
+    /// The place in its chain.
+    pub fn generation(&self) -> Generation {
+        self.0.generation()
+    }
+
+    /// What is stored of it.
+    pub fn digest(&self) -> [u8; 32] {
+        self.0.digest().0
+    }
+
+    /// What the client keeps.
+    pub fn text(&self) -> Zeroizing<String> {
+        self.0.expose()
+    }
+}
+
+/// The hashing of passwords at the default cost.
+pub struct Passwords(Hasher);
+
+impl Passwords {
+    /// With the default parameters.
+    pub fn new() -> Passwords {
+        Passwords(or_panic("a hasher", Hasher::new(HashParams::default())))
+    }
+
+    /// Hashes under a new salt.
+    pub fn hash(&self, password: &str) -> String {
+        or_panic("hashing", self.0.hash(&normalized(password)))
+    }
+
+    /// Whether the password is the one behind `stored`; `None` stands for a user who is not known.
+    pub fn verify(&self, password: &str, stored: Option<&str>) -> bool {
+        matches!(self.0.verify(&normalized(password), stored), Verification::Correct { .. })
+    }
+}
+
+impl Default for Passwords {
+    fn default() -> Passwords {
+        Passwords::new()
+    }
+}
+
+fn normalized(password: &str) -> NormalizedPassword {
+    NormalizedPassword::for_verification(&password.into()).unwrap_or_else(|| panic!("a malformed password"))
+}
+
+/// One session that is refreshed over and over, with a window of 0: every refresh rotates.
+pub struct Refreshes {
+    service: Service,
+    user: UserId,
+    token: RefreshToken,
+}
+
+impl Refreshes {
+    /// In a migrated database, over a pool of one connection.
+    pub fn start(database_url: &str) -> Refreshes {
+        let config =
+            AuthConfig::new(database_url, secret(SECRET)).refresh_grace(Duration::ZERO).database_pool(1);
+        let service = or_panic("building the service", service(&config));
+        let new = NewUser {
+            id: UserId::new(),
+            email: None,
+            external_id: None,
+            password_hash: None,
+            roles: vec!["editor".into(), "reader".into()],
+            scopes: Vec::new(),
+        };
+        let user = or_panic("making a user", service.create_user(&new)).id;
+        let token = start_session(&service, user);
+        Refreshes { service, user, token }
+    }
+
+    /// The operation behind `POST /refresh`: derives the successor, stores it in one statement, signs an access token.
+    /// Answers with the generation that the client has now.
+    pub fn refresh(&mut self) -> Generation {
+        let request =
+            RefreshRequest { token: self.token.clone(), transport: Transport::Cookie, user: Some(self.user) };
+        self.token = refresh_token(&self.service, &granted(self.service.refresh(&request)));
+        self.token.generation()
+    }
+
+    /// Another session of the same user, to be rotated by the bare statement.
+    pub fn statements(&self) -> Statements {
+        let token = start_session(&self.service, self.user);
+        let presented = Presented {
+            generation: token.generation(),
+            digest: token.digest(),
+            transport: Transport::Cookie,
+            own_nonce: Nonce::random(),
+        };
+        Statements {
+            connection: or_panic("connecting", self.service.store.dedicated()),
+            rotation: Rotation {
+                session: token.session(),
+                user: Some(self.user),
+                presented,
+                successor: TokenDigest([0; 32]),
+                grace: self.service.lifetimes.grace,
+                refresh_life: self.service.lifetimes.refresh,
+            },
+        }
+    }
+}
+
+/// The statement of a rotation on a connection of its own. Nothing is derived, nothing signed: the digests are counted up.
+pub struct Statements {
+    connection: PgConnection,
+    rotation: Rotation,
+}
+
+impl Statements {
+    /// Adds the next generation and answers with it.
+    pub fn rotate(&mut self) -> Generation {
+        let next = self.rotation.presented.generation + 1;
+        self.rotation.successor.0[..4].copy_from_slice(&next.to_be_bytes());
+        let rotated = or_panic("rotating", Session::from(&mut self.connection).rotate(&self.rotation));
+        assert!(rotated.is_some(), "generation {next} was not added");
+        self.rotation.presented.generation = next;
+        self.rotation.presented.digest = self.rotation.successor;
+        next
+    }
+
+    /// The connection, for looking at what the server has made of the statement.
+    pub fn connection(&mut self) -> &mut PgConnection {
+        &mut self.connection
+    }
+}
+
+fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
+    let store = Store::open(auth::store_options(config))?;
+    let issuer = TokenIssuer {
+        key: config.signing_key()?,
+        issuer: ISSUER.into(),
+        audience: AUDIENCE.into(),
+        client_id: "application".into(),
+    };
+    auth::service(config, store, issuer)
+}
+
+fn start_session(service: &Service, user: UserId) -> RefreshToken {
+    refresh_token(service, &granted(service.start_session(user, &SessionRequest::default())))
+}
+
+/// Reads the refresh token of an answer, as the next request would.
+fn refresh_token(service: &Service, grant: &Grant) -> RefreshToken {
+    let token = service.recognise(grant.transport, grant.refresh_token.as_bytes());
+    token.unwrap_or_else(|| panic!("an answer without a refresh token"))
+}
+
+fn granted(outcome: Outcome<Grant>) -> Grant {
+    or_panic("asking for tokens", outcome.result)
+}
+
+fn secret(text: &str) -> ServerSecret {
+    or_panic("a secret", ServerSecret::new(text))
+}
