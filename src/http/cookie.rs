@@ -53,7 +53,7 @@ pub(crate) struct InvalidCookieValue;
 #[error("the refresh cookie was sent more than once")]
 pub(crate) struct DuplicateCookie;
 
-/// The values of our cookie that [`RefreshCookie::strip`] took out of a request: normally one or none. Wiped when dropped.
+/// The `name=value` pairs that [`RefreshCookie::strip`] took out of a request: normally one or none. Wiped when dropped.
 #[derive(Clone, Default)]
 pub(crate) struct StrippedCookie(Vec<Zeroizing<Vec<u8>>>);
 
@@ -87,22 +87,32 @@ impl RefreshCookie {
         &self.name
     }
 
-    /// The cookie's value, from however many `Cookie` headers there are. Other cookies may be as broken as they like.
+    /// The cookie's value, from however many `Cookie` headers there are and from what was stripped of them. Other cookies may
+    /// be as broken as they like.
     ///
     /// # Errors
     ///
     /// [`DuplicateCookie`] if the name occurs twice, even with the same value.
-    pub(crate) fn read<'a>(&self, headers: &'a HeaderMap) -> Result<Option<&'a [u8]>, DuplicateCookie> {
-        at_most_one(headers.get_all(COOKIE).flat_map(pairs).filter_map(|pair| self.value_of(pair)))
+    pub(crate) fn read<'a>(
+        &self,
+        headers: &'a HeaderMap,
+        stripped: &'a StrippedCookie,
+    ) -> Result<Option<&'a [u8]>, DuplicateCookie> {
+        let stripped = stripped.0.iter().map(|pair| pair.as_slice());
+        let mut values =
+            headers.get_all(COOKIE).flat_map(pairs).chain(stripped).filter_map(|pair| self.value_of(pair));
+        let first = values.next();
+        if values.next().is_some() { Err(DuplicateCookie) } else { Ok(first) }
     }
 
-    /// A `Set-Cookie` that stores the token for `max_age` seconds, or until the browser closes.
+    /// A `Set-Cookie` that stores the token for `max_age` seconds, or until the browser closes. A life of less than a second
+    /// counts as one, because a `Max-Age` of 0 would remove the cookie instead.
     ///
     /// # Errors
     ///
     /// [`InvalidCookieValue`] if the token cannot stand in a cookie; those of this library always can.
     pub(crate) fn set(&self, token: &str, max_age: Option<u64>) -> Result<HeaderValue, InvalidCookieValue> {
-        render(&self.name, self.security, token, max_age)
+        render(&self.name, self.security, token, max_age.map(|seconds| seconds.max(1)))
     }
 
     /// A `Set-Cookie` that removes the cookie, with the attributes it was set with: a browser ignores any other.
@@ -120,8 +130,7 @@ impl RefreshCookie {
                 headers.append(COOKIE, header);
                 continue;
             }
-            let values = pairs(&header).filter_map(|pair| self.value_of(pair));
-            stripped.0.extend(values.map(|value| Zeroizing::new(value.to_vec())));
+            stripped.0.extend(pairs(&header).filter(is_ours).map(|pair| Zeroizing::new(pair.to_vec())));
             let rest: Vec<&[u8]> = pairs(&header).filter(|pair| !is_ours(pair)).collect();
             let rest = rest.join(&b';');
             // A part of a valid value is valid. Should it not be, losing a cookie is better than showing ours.
@@ -139,13 +148,9 @@ impl RefreshCookie {
 }
 
 impl StrippedCookie {
-    /// The cookie's value, under the rule of [`RefreshCookie::read`].
-    ///
-    /// # Errors
-    ///
-    /// [`DuplicateCookie`] if there was more than one.
-    pub(crate) fn read(&self) -> Result<Option<&[u8]>, DuplicateCookie> {
-        at_most_one(self.0.iter().map(|value| value.as_slice()))
+    /// Adds what was stripped of the same request later: by a second middleware, perhaps for a second cookie.
+    pub(crate) fn extend(&mut self, later: StrippedCookie) {
+        self.0.extend(later.0);
     }
 }
 
@@ -153,11 +158,6 @@ impl fmt::Debug for StrippedCookie {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "StrippedCookie([REDACTED]; {})", self.0.len())
     }
-}
-
-fn at_most_one<'a>(mut values: impl Iterator<Item = &'a [u8]>) -> Result<Option<&'a [u8]>, DuplicateCookie> {
-    let first = values.next();
-    if values.next().is_some() { Err(DuplicateCookie) } else { Ok(first) }
 }
 
 /// The only place that writes attributes, so that storing and removing cannot disagree. No `Domain`: `__Host-` forbids it.
@@ -224,6 +224,11 @@ mod tests {
         headers
     }
 
+    fn read(headers: &HeaderMap) -> Result<Option<&[u8]>, DuplicateCookie> {
+        static NOTHING: StrippedCookie = StrippedCookie(Vec::new());
+        cookie().read(headers, &NOTHING)
+    }
+
     fn left(headers: &HeaderMap) -> Vec<&[u8]> {
         headers.get_all(COOKIE).map(HeaderValue::as_bytes).collect()
     }
@@ -239,7 +244,8 @@ mod tests {
             ),
             (cookie(), None, "__Host-Http-refresh_token=rt_x; Path=/; Secure; HttpOnly; SameSite=Strict"),
             (insecure.clone(), Some(60), "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict; Max-Age=60"),
-            (insecure, None, "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict"),
+            (insecure.clone(), None, "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict"),
+            (insecure, Some(0), "refresh_token=rt_x; Path=/; HttpOnly; SameSite=Strict; Max-Age=1"),
         ] {
             assert_eq!(cookie.set("rt_x", max_age).unwrap(), expected);
         }
@@ -315,7 +321,7 @@ mod tests {
             &[b"__host-http-refresh_token=other; __Host-Http-refresh_token=v"],
             &[b"refresh_token=other; __Host-refresh_token=other; __Host-Http-refresh_token=v"],
         ] {
-            assert_eq!(cookie().read(&headers(cookies)), Ok(Some(&b"v"[..])), "{cookies:?}");
+            assert_eq!(read(&headers(cookies)), Ok(Some(&b"v"[..])), "{cookies:?}");
         }
     }
 
@@ -323,7 +329,7 @@ mod tests {
     fn the_value_is_taken_as_it_stands() {
         for value in [&b""[..], b"\"v\"", b"a=b", b"%41", b"\xc2\xa0v", b"\xff"] {
             let sent = [b"__Host-Http-refresh_token=", value].concat();
-            assert_eq!(cookie().read(&headers(&[&sent])), Ok(Some(value)));
+            assert_eq!(read(&headers(&[&sent])), Ok(Some(value)));
         }
     }
 
@@ -345,9 +351,9 @@ mod tests {
             b"a=__Host-Http-refresh_token=v",
             b"refresh_token=v",
         ] {
-            assert_eq!(cookie().read(&headers(&[sent])), Ok(None), "{sent:?}");
+            assert_eq!(read(&headers(&[sent])), Ok(None), "{sent:?}");
         }
-        assert_eq!(cookie().read(&HeaderMap::new()), Ok(None));
+        assert_eq!(read(&HeaderMap::new()), Ok(None));
     }
 
     #[test]
@@ -358,8 +364,9 @@ mod tests {
             &[b"__Host-Http-refresh_token=v", b"__Host-Http-refresh_token=w"],
             &[b"__Host-Http-refresh_token=; a=1", b"b=1; __Host-Http-refresh_token=v"],
         ] {
-            assert_eq!(cookie().read(&headers(cookies)), Err(DuplicateCookie), "{cookies:?}");
-            assert_eq!(cookie().strip(&mut headers(cookies)).read(), Err(DuplicateCookie), "{cookies:?}");
+            assert_eq!(read(&headers(cookies)), Err(DuplicateCookie), "{cookies:?}");
+            let stripped = cookie().strip(&mut headers(cookies));
+            assert_eq!(cookie().read(&HeaderMap::new(), &stripped), Err(DuplicateCookie), "{cookies:?}");
         }
     }
 
@@ -376,11 +383,11 @@ mod tests {
             (&[b"__Host-Http-refresh_token=v;a=1;__Host-Http-refresh_token=w"], &[b"a=1"]),
         ] {
             let mut headers = headers(cookies);
-            let expected = cookie().read(&headers.clone()).map(|value| value.map(<[u8]>::to_vec));
+            let expected = read(&headers.clone()).map(|value| value.map(<[u8]>::to_vec));
             let stripped = cookie().strip(&mut headers);
             assert_eq!(left(&headers), rest, "{cookies:?}");
-            assert_eq!(stripped.read().map(|value| value.map(<[u8]>::to_vec)), expected);
-            assert_eq!(cookie().read(&headers), Ok(None));
+            assert_eq!(cookie().read(&headers, &stripped).map(|value| value.map(<[u8]>::to_vec)), expected);
+            assert_eq!(read(&headers), Ok(None));
         }
     }
 
@@ -388,8 +395,21 @@ mod tests {
     fn headers_without_the_cookie_are_not_touched() {
         let sent: [&[u8]; 2] = [b" a=1;; ", b"b=2; refresh_token=x"];
         let mut headers = headers(&sent);
-        assert_eq!(cookie().strip(&mut headers).read(), Ok(None));
+        assert!(cookie().strip(&mut headers).0.is_empty());
         assert_eq!(left(&headers), sent);
+    }
+
+    #[test]
+    fn each_cookie_is_read_from_what_was_stripped_of_both() {
+        let other = RefreshCookie::new("staff", Security::Secure).unwrap();
+        let mut headers = headers(&[b"__Host-Http-staff=s; a=1; __Host-Http-refresh_token=v"]);
+        let mut stripped = cookie().strip(&mut headers);
+        assert_eq!(other.read(&headers, &stripped), Ok(Some(&b"s"[..])), "this one was not stripped");
+        stripped.extend(other.strip(&mut headers));
+        stripped.extend(cookie().strip(&mut headers));
+        assert_eq!(other.read(&headers, &stripped), Ok(Some(&b"s"[..])));
+        assert_eq!(cookie().read(&headers, &stripped), Ok(Some(&b"v"[..])));
+        assert_eq!(left(&headers), [b"a=1"]);
     }
 
     #[test]
@@ -406,7 +426,7 @@ mod tests {
             let others: Vec<_> = parts.iter().map(|part| part.trim()).filter(|part| !part.starts_with("__Host-Http-refresh_token=")).collect();
             let stripped = cookie().strip(&mut headers);
             prop_assert_eq!(stripped.0.len(), parts.len() - others.len());
-            prop_assert_eq!(cookie().read(&headers), Ok(None));
+            prop_assert_eq!(read(&headers), Ok(None));
             let left: Vec<_> = headers.get_all(COOKIE).flat_map(pairs).map(|pair| String::from_utf8_lossy(trim(pair)).into_owned()).collect();
             if !others.iter().all(|other| other.is_empty()) {
                 prop_assert_eq!(left, others);

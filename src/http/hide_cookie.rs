@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use actix_web::Error;
 use actix_web::HttpMessage as _;
-use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
+use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 
-use super::cookie::RefreshCookie;
+use super::cookie::{RefreshCookie, StrippedCookie};
 
 /// Takes the refresh cookie out of every request; the auth scope still finds it.
 ///
@@ -55,7 +55,15 @@ where
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
         let stripped = self.cookie.strip(request.headers_mut());
-        request.extensions_mut().insert(stripped);
+        remember(&mut request.extensions_mut(), stripped);
         self.service.call(request)
+    }
+}
+
+/// For the scope. Another such middleware may have come first.
+fn remember(extensions: &mut Extensions, stripped: StrippedCookie) {
+    match extensions.get_mut::<StrippedCookie>() {
+        Some(before) => before.extend(stripped),
+        None => drop(extensions.insert(stripped)),
     }
 }

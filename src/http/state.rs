@@ -88,10 +88,9 @@ impl State {
         request: &HttpRequest,
     ) -> Result<Option<Zeroizing<Vec<u8>>>, AuthError> {
         let extensions = request.extensions();
-        let value = match extensions.get::<StrippedCookie>() {
-            Some(stripped) => stripped.read(),
-            None => self.cookie.read(request.headers()),
-        };
+        let nothing = StrippedCookie::default();
+        let stripped = extensions.get().unwrap_or(&nothing);
+        let value = self.cookie.read(request.headers(), stripped);
         let value = value.map_err(|_| {
             AuthError::with_detail(ErrorCode::InvalidRequest, "The refresh cookie was sent twice.")
         })?;

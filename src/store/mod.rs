@@ -5,6 +5,8 @@ mod housekeeping;
 pub(crate) mod migrations;
 mod password_change;
 mod refresh_tokens;
+#[expect(unreachable_pub, reason = "generated")]
+mod schema;
 mod sessions;
 mod statement;
 mod user_sessions;

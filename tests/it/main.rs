@@ -12,4 +12,5 @@ mod sessions_list;
 mod sessions_password;
 mod sessions_prune;
 mod support;
+mod surface;
 mod workflow;

@@ -35,8 +35,9 @@ pub(super) async fn refresh(
     request: HttpRequest,
     OptionalCommand(body): OptionalCommand<RefreshTokenBody>,
 ) -> Result<HttpResponse, AuthError> {
-    let presented = presented(&state, &request, &body)?.ok_or(ErrorCode::Unauthorized)?;
-    let access_token = bearer::token(&request)?;
+    // Both are read before either is missed: an ambiguous request is answered as such.
+    let (presented, access_token) = (presented(&state, &request, &body)?, bearer::token(&request)?);
+    let presented = presented.ok_or(ErrorCode::Unauthorized)?;
     if access_token.is_none() {
         without_access_token(&state, &request)?;
     }
