@@ -3,6 +3,8 @@
 #[cfg(feature = "issuer")]
 mod signing;
 mod verifying;
+#[cfg(test)]
+mod wycheproof;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
