@@ -22,7 +22,7 @@ mod store;
 pub use crate::domain::access_token::TokenRefused;
 pub use crate::domain::claims::Claims;
 pub use crate::domain::ids::{SessionId, UserId};
-pub use crate::domain::keys::{KeyError, SigningAlgorithm};
+pub use crate::domain::keys::{KeyError, PublicKey, SigningAlgorithm};
 pub use crate::domain::verifier::Verifier;
 pub use crate::http::error::{AuthError, ErrorCode};
 pub use crate::http::extract::{Authenticated, HostClaims, MaybeAuthenticated};

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
 use crate::domain::claims::Claims;
 use crate::domain::clock::{Clock, UnixSeconds};
-use crate::domain::keys::{KeyError, KeySet};
+use crate::domain::keys::{KeyError, KeySet, PublicKey};
 use crate::domain::revocations::Revocations;
 use crate::domain::token_cache::TokenCache;
 
@@ -58,9 +58,24 @@ impl Verifier {
         issuer: impl Into<String>,
         audience: impl Into<String>,
     ) -> Result<Self, KeyError> {
-        let rules =
-            AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY };
-        Ok(Self::new(KeySet::from_jwks(jwks.as_bytes())?, rules, Clock::System))
+        let keys = KeySet::from_jwks(jwks.as_bytes())?;
+        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
+    }
+
+    /// A verifier for tokens of `issuer` meant for `audience`, by public keys that are given by hand.
+    ///
+    /// Like [`from_jwks`](Self::from_jwks) it knows of no revocations.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if there is no key, or two of them have one name.
+    pub fn from_keys(
+        keys: impl IntoIterator<Item = PublicKey>,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Result<Self, KeyError> {
+        let keys = KeySet::new(keys.into_iter().map(PublicKey::into_verifying))?;
+        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
     }
 
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
@@ -113,6 +128,11 @@ impl Verifier {
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
     }
+}
+
+/// The rules of a service that only verifies.
+fn rules(issuer: impl Into<String>, audience: impl Into<String>) -> AccessTokenRules {
+    AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY }
 }
 
 #[cfg(test)]

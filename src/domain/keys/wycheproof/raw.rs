@@ -1,6 +1,7 @@
 //! Signatures without a token around them: Ed25519, ECDSA on P-256 as `r ‖ s`, HMAC-SHA-256.
 
 use super::*;
+use crate::domain::keys::PublicKey;
 
 #[test]
 fn ed25519_signatures_are_as_labelled() {
@@ -8,7 +9,7 @@ fn ed25519_signatures_are_as_labelled() {
     let mut tally = Tally::default();
     for group in &groups {
         let key = VerifyingKey::ed25519(&hex(&group["publicKey"]["pk"])).unwrap();
-        compare(group, &key, published(group, "EdDSA").as_ref(), &mut tally);
+        compare(group, &[key, from_pem(group)], published(group, "EdDSA").as_ref(), &mut tally);
     }
     tally.assert(&[("valid", 88), ("invalid", 63), ("with the published key too", 151)]);
 }
@@ -19,7 +20,7 @@ fn p256_signatures_are_as_labelled() {
     let mut tally = Tally::default();
     for group in &groups {
         let key = VerifyingKey::p256(&hex(&group["publicKey"]["uncompressed"])).unwrap();
-        compare(group, &key, published(group, "ES256").as_ref(), &mut tally);
+        compare(group, &[key, from_pem(group)], published(group, "ES256").as_ref(), &mut tally);
     }
     tally.assert(&[("valid", 173), ("invalid", 89), ("with the published key too", 252)]);
 }
@@ -41,6 +42,10 @@ fn macs_are_as_labelled_and_never_truncated() {
     tally.assert(&[("valid", 33), ("invalid", 54), ("truncated", 87)]);
 }
 
+fn from_pem(group: &Value) -> VerifyingKey {
+    PublicKey::from_pem(group["publicKeyPem"].as_str().unwrap()).unwrap().into_verifying()
+}
+
 /// The key as somebody else would publish it, where the group has that form. It names no `alg`, which this crate demands.
 fn published(group: &Value, algorithm: &str) -> Option<VerifyingKey> {
     let mut jwk = group.get("publicKeyJwk")?.clone();
@@ -49,9 +54,9 @@ fn published(group: &Value, algorithm: &str) -> Option<VerifyingKey> {
     set.find("none").cloned()
 }
 
-fn compare(group: &Value, key: &VerifyingKey, published: Option<&VerifyingKey>, tally: &mut Tally) {
+fn compare(group: &Value, keys: &[VerifyingKey], published: Option<&VerifyingKey>, tally: &mut Tally) {
     for (id, case) in cases(group) {
-        for key in std::iter::once(key).chain(published) {
+        for key in keys.iter().chain(published) {
             let accepted = verifies_raw(key, &case["msg"], &case["sig"]);
             assert_eq!(accepted, is_valid(case), "{id}: {}", case["comment"]);
         }
