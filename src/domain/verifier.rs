@@ -1,9 +1,16 @@
 //! The verifier: what a guard needs, and all a service needs that only checks tokens.
 
+#[cfg(feature = "jwks-fetch")]
+mod following;
+
 use std::sync::Arc;
+#[cfg(feature = "jwks-fetch")]
+use std::sync::OnceLock;
 
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "jwks-fetch")]
+pub(crate) use self::following::WeakVerifier;
 use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
 use crate::domain::claims::Claims;
 use crate::domain::clock::{Clock, UnixSeconds};
@@ -36,6 +43,8 @@ struct Inner {
     rules: AccessTokenRules,
     clock: Clock,
     revocations: Revocations,
+    #[cfg(feature = "jwks-fetch")]
+    on_unknown_key: OnceLock<following::UnknownKeyHook>,
 }
 
 /// Keys, and what was verified by them. They change together: a new set of keys starts with nothing verified, so that
@@ -81,7 +90,14 @@ impl Verifier {
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
         let revocations = Revocations::default();
         let trusted = ArcSwap::from_pointee(Trusted { keys, verified: TokenCache::new() });
-        Self(Arc::new(Inner { trusted, rules, clock, revocations }))
+        Self(Arc::new(Inner {
+            trusted,
+            rules,
+            clock,
+            revocations,
+            #[cfg(feature = "jwks-fetch")]
+            on_unknown_key: OnceLock::new(),
+        }))
     }
 
     /// Verifies an access token (RFC 9068 §4) and that its session is not known to have ended.
@@ -90,7 +106,7 @@ impl Verifier {
     ///
     /// [`TokenRefused`] says whether the token is invalid, expired or of an ended session.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenRefused> {
-        let Inner { trusted, rules, clock, revocations } = &*self.0;
+        let Inner { trusted, rules, clock, revocations, .. } = &*self.0;
         let (trusted, now) = (trusted.load(), clock.now());
         let claims = match trusted.verified.get(token) {
             Some(claims) => {
@@ -98,7 +114,10 @@ impl Verifier {
                 claims
             }
             None => {
-                let claims = Arc::new(rules.verify(&trusted.keys, token, TimeCheck::At(now))?);
+                let verified = rules.verify(&trusted.keys, token, TimeCheck::At(now));
+                #[cfg(feature = "jwks-fetch")]
+                let verified = verified.inspect_err(|_| self.report_unknown_key(token));
+                let claims = Arc::new(verified?);
                 trusted.verified.insert(token, &claims);
                 claims
             }
@@ -131,7 +150,7 @@ impl Verifier {
 }
 
 /// The rules of a service that only verifies.
-fn rules(issuer: impl Into<String>, audience: impl Into<String>) -> AccessTokenRules {
+pub(crate) fn rules(issuer: impl Into<String>, audience: impl Into<String>) -> AccessTokenRules {
     AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY }
 }
 

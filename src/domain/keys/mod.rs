@@ -18,6 +18,8 @@ pub use self::public::PublicKey;
 #[cfg(feature = "issuer")]
 pub(crate) use self::signing::SigningKey;
 use self::verifying::ForeignJwk;
+#[cfg(feature = "jwks-fetch")]
+pub(crate) use self::verifying::MAX_KID_BYTES;
 pub(crate) use self::verifying::{PublicJwk, VerifyingKey};
 use crate::domain::json;
 

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{KeyError, SigningAlgorithm};
 
 /// The longest key id that is accepted, in bytes.
-const MAX_KID_BYTES: usize = 256;
+pub(crate) const MAX_KID_BYTES: usize = 256;
 
 /// A public key in its published form (RFC 7517 §4, RFC 8037 §2, RFC 7518 §6.2). Has no room for private members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
