@@ -50,6 +50,8 @@ impl Fetcher {
             .http_status_as_error(false)
             .timeout_global(Some(TIMEOUT))
             .max_response_header_size(MAX_HEADER_BYTES)
+            // The next fetch is minutes away.
+            .max_idle_connections(0)
             .user_agent(concat!("actix-authflow/", env!("CARGO_PKG_VERSION")))
             .accept("application/jwk-set+json, application/json");
         if address.is_loopback() {
