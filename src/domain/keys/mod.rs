@@ -1,8 +1,11 @@
 //! Keys for access tokens: one signs, several verify, each with exactly one algorithm.
 
+mod public;
 #[cfg(feature = "issuer")]
 mod signing;
 mod verifying;
+#[cfg(test)]
+mod wycheproof;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,9 +14,12 @@ use std::str::FromStr;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
+pub use self::public::PublicKey;
 #[cfg(feature = "issuer")]
 pub(crate) use self::signing::SigningKey;
 use self::verifying::ForeignJwk;
+#[cfg(feature = "jwks-fetch")]
+pub(crate) use self::verifying::MAX_KID_BYTES;
 pub(crate) use self::verifying::{PublicJwk, VerifyingKey};
 use crate::domain::json;
 
@@ -63,6 +69,9 @@ pub enum KeyError {
     /// Not a PKCS#8 PEM with an Ed25519 or P-256 private key.
     #[error("not an Ed25519 or P-256 private key in PKCS#8 PEM form")]
     UnusablePem,
+    /// Not a PEM with one Ed25519 or P-256 public key.
+    #[error("not one Ed25519 or P-256 public key in PEM form (`BEGIN PUBLIC KEY`)")]
+    UnusablePublicPem,
     /// The key is of another kind than the configured algorithm wants.
     #[error("the key is for {found}, but the configured algorithm is {wanted}")]
     WrongAlgorithm {
@@ -76,6 +85,9 @@ pub enum KeyError {
         "key {0:?} of the key set is not a public Ed25519 or P-256 signature key with `kid` and matching `alg`"
     )]
     UnusableJwk(String),
+    /// Not a JSON Web Key (RFC 7517 §4).
+    #[error("not a JSON Web Key with `kty`, `crv`, `x`, `kid` and `alg`")]
+    MalformedJwk,
     /// Not a JSON Web Key Set (RFC 7517 §5).
     #[error("not a JSON Web Key Set")]
     MalformedSet,
