@@ -11,7 +11,7 @@ use super::{Session, StoreError};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::{Generation, Nonce, TokenDigest};
 use crate::domain::rotation::{Chain, Link, Presented};
-use crate::domain::session::{LiveSession, Transport};
+use crate::domain::session::LiveSession;
 
 /// One attempt to add the next generation.
 #[derive(Debug, Clone)]
@@ -166,11 +166,7 @@ impl Session<'_> {
 
 impl ChainRow {
     fn into_chain(self, session: SessionId) -> Result<(Chain, LiveSession), StoreError> {
-        let transport = match self.transport.as_str() {
-            "cookie" => Transport::Cookie,
-            "body" => Transport::Body,
-            _ => return Err(StoreError::Corrupt("sessions.transport")),
-        };
+        let transport = self.transport.parse().map_err(|()| StoreError::Corrupt("sessions.transport"))?;
         let revoked = self.revoked_reason.map(|reason| reason.parse()).transpose();
         let chain = Chain {
             now: self.live.now,
