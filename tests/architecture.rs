@@ -57,7 +57,8 @@ fn service_and_store_do_not_wait_asynchronously() {
 fn every_file_says_what_it_is_for() {
     for file in sources(&source_folder()) {
         let text = read(&file);
-        let documented = text.starts_with("//! ") || text.starts_with("#![doc = include_str!");
+        let generated = text.starts_with("// @generated");
+        let documented = generated || text.starts_with("//! ") || text.starts_with("#![doc = include_str!");
         assert!(documented, "{} begins without a module comment", file.display());
     }
 }

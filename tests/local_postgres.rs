@@ -1,6 +1,5 @@
 //! The private Postgres: it keeps its data, gives way to nobody, and never outlives its owner.
 #![cfg(unix)]
-#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 use std::fs::{self, Permissions};
 use std::io::{BufRead, BufReader};
@@ -272,7 +271,6 @@ impl Drop for Owner {
 }
 
 #[test]
-#[allow(clippy::print_stdout, reason = "it talks to the test that started it")]
 fn an_owner() {
     // Not a test of its own but the other process of some, which set this variable.
     let Ok(directory) = std::env::var("OWNED_DIRECTORY") else { return };

@@ -1,6 +1,5 @@
 //! The migrations: there and back, many at once, and beside those of a host application.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,6 +1,5 @@
 //! The harness that hosts use in their own tests.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a helper of tests is a test too")]
 
 use std::process::Command;
 

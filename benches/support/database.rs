@@ -55,6 +55,15 @@ impl Database {
         PgConnection::establish(&self.url).unwrap()
     }
 
+    /// Connections made from now on have their commits confirmed before they are on the disk, so that what the processor
+    /// does is seen.
+    pub(crate) fn stop_waiting_for_the_disk(&self) {
+        let alter = "DO $$ BEGIN \
+                       EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); \
+                     END $$";
+        self.connect().batch_execute(alter).unwrap();
+    }
+
     /// How the server is set up, in one line.
     pub(crate) fn settings(&self) -> String {
         let mut connection = self.connect();
@@ -108,7 +117,7 @@ pub(crate) struct Insertions {
 impl Insertions {
     pub(crate) fn start(database: &Database) -> Self {
         let mut connection = database.connect();
-        let table = "CREATE TABLE bare_rows (session_id uuid, generation integer, digest bytea, nonce bytea, \
+        let table = "CREATE TABLE IF NOT EXISTS bare_rows (session_id uuid, generation integer, digest bytea, nonce bytea, \
                      issued_at timestamptz, expires_at timestamptz, PRIMARY KEY (session_id, generation))";
         connection.batch_execute(table).unwrap();
         Self { connection, session_id: Uuid::now_v7(), generation: 0 }

@@ -96,7 +96,7 @@ impl Auth {
         Ok(self.state.run(move |service| service.ensure_user(&user).into()).await?)
     }
 
-    /// Sets a user's password and ends every session of theirs.
+    /// Sets a user's password and ends every session of theirs. Whoever calls this has checked that it may be done.
     ///
     /// # Errors
     ///
@@ -146,8 +146,8 @@ impl Auth {
         Ok(self.state.run(move |service| service.enable_user(user).into()).await?)
     }
 
-    /// Ends every session of a user and erases what identifies the person. The bare row stays for as long as sessions refer
-    /// to it.
+    /// Ends every session of a user and erases e-mail, external id, password, roles and scopes. The bare row stays, and so do
+    /// the rows of the sessions, with the names and addresses of devices.
     ///
     /// # Errors
     ///
@@ -179,9 +179,11 @@ impl Auth {
 
     /// Starts a session for a user whom the host has authenticated by itself, and answers with its tokens.
     ///
+    /// It sees no request: it remembers no device, and ends no session whose cookie came along.
+    ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`] if there is none or it is disabled.
+    /// [`Error::UnknownUser`] if there is none or it is disabled, [`Error::Refused`] by the claims hook.
     pub async fn start_session(&self, user: UserId, transport: Transport) -> Result<SessionTokens, Error> {
         let request =
             SessionRequest { transport, persistent: true, device: Device::default(), replaces: None };

@@ -32,7 +32,8 @@ impl ConfigError {
         Self { variable, fault: fault.into(), example: example.into() }
     }
 
-    /// The environment variable that gives the value; the setter has the same name in lower case, without the prefix.
+    /// The environment variable that gives the value. The setter has the same name in lower case, without the prefix (but
+    /// for `signing_algorithm` and `signing_key_pem`).
     pub fn variable(&self) -> &'static str {
         self.variable
     }

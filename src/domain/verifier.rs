@@ -16,8 +16,8 @@ pub(crate) const DEFAULT_LEEWAY: i64 = 5;
 
 /// Verifies access tokens. Cheap to clone; touches no database and no network.
 ///
-/// An application that issues tokens gets one from its [`Auth`](crate::Auth). A service that only checks them builds one
-/// from the issuer's public keys:
+/// An application that issues tokens gets one from its `Auth`. A service that only checks them builds one from the issuer's
+/// public keys:
 ///
 /// ```
 /// use actix_authflow::Verifier;

@@ -1,7 +1,7 @@
 //! What the routes share.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use zeroize::Zeroizing;
@@ -17,8 +17,10 @@ use crate::domain::verifier::Verifier;
 use crate::service::error::{Rejected, ServiceError};
 use crate::service::{Outcome, Service, revocations};
 
-/// How long a request waits for the database, its turn included. Below the 3 s after which it must have an answer.
+/// How long a request may wait, its turn included, before its work in the database begins; after that it never does.
 pub(crate) const DATABASE_DEADLINE: Duration = Duration::from_millis(2_500);
+/// How long work that began in the last moment is waited for. Together below the 3 s after which there must be an answer.
+const DATABASE_REMAINDER: Duration = Duration::from_millis(300);
 
 /// The state of the scope: one per [`Auth`](crate::Auth), shared by all workers.
 pub(crate) struct State {
@@ -37,7 +39,8 @@ impl State {
     /// As many jobs as there are connections; the wait for one is in async code.
     pub(crate) fn database_gate(connections: u32) -> Gate {
         let jobs = usize::try_from(connections).unwrap_or(1);
-        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline: DATABASE_DEADLINE })
+        let deadline = DATABASE_DEADLINE + DATABASE_REMAINDER;
+        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline })
     }
 
     /// As many hashes as memory and cores allow; a queue longer than what its patience can serve would only waste it.
@@ -57,8 +60,9 @@ impl State {
         operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let (service, verifier) = (Arc::clone(&self.service), self.verifier.clone());
+        let deadline = Instant::now() + DATABASE_DEADLINE;
         let job = move || {
-            let outcome = operation(&service);
+            let outcome = service.until(deadline, operation);
             revocations::remember(&verifier, &outcome.ended);
             outcome.result
         };

@@ -10,6 +10,8 @@ mod refresh;
 mod register;
 pub(crate) mod revocations;
 
+use std::time::Instant;
+
 use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
@@ -25,7 +27,7 @@ use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
 use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
 use crate::domain::session::{Device, Transport};
 use crate::domain::user::User;
-use crate::store::{NewSession, Store, StoreError};
+use crate::store::{self, NewSession, Store, StoreError};
 
 /// How long things live, and the window of the rule.
 #[derive(Debug, Clone)]
@@ -108,6 +110,11 @@ impl<T> From<ServiceError> for Outcome<T> {
 }
 
 impl Service {
+    /// Runs an operation that begins nothing in the database after `deadline`, when its caller has been answered.
+    pub(crate) fn until<T>(&self, deadline: Instant, operation: impl FnOnce(&Self) -> T) -> T {
+        store::until(deadline, || operation(self))
+    }
+
     /// Asks the database for a sign of life.
     pub(crate) fn ping(&self) -> Result<(), StoreError> {
         self.store.run(|session| session.ping())

@@ -1,7 +1,10 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
+mod deadline;
 pub(crate) mod migrations;
 mod refresh_tokens;
+#[expect(unreachable_pub, reason = "generated")]
+mod schema;
 mod sessions;
 mod statement;
 mod users;
@@ -13,6 +16,7 @@ use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnectio
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
 
+pub(crate) use self::deadline::until;
 pub(crate) use self::refresh_tokens::Rotation;
 pub(crate) use self::sessions::{NewSession, Started};
 pub(crate) use self::users::{NewUser, UserInsertion};
@@ -138,7 +142,12 @@ impl Store {
     }
 
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
-        self.pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))
+        let patience =
+            deadline::remaining().unwrap_or(self.options.pool_timeout).min(self.options.pool_timeout);
+        if patience.is_zero() {
+            return Err(StoreError::Unavailable("the caller has been answered".into()));
+        }
+        self.pool.get_timeout(patience).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     /// A connection that has just answered. After a restart of the database every idle connection is dead; each one taken

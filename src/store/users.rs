@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{Array, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use super::schema::authflow::users;
 use super::statement::statement;
 use super::{Session, StoreError};
 use crate::domain::email::Email;
@@ -31,6 +32,28 @@ pub(crate) enum UserInsertion {
     /// Another user has this e-mail address or external id.
     Taken,
 }
+
+diesel::define_sql_function! {
+    /// The time of this moment, not of the transaction's start.
+    fn clock_timestamp() -> Timestamptz;
+}
+
+/// Changes a user's row and answers whether there is one.
+macro_rules! change {
+    ($session:ident, $id:ident, $($change:expr),+ $(,)?) => {{
+        let set = ($($change,)+ users::updated_at.eq(clock_timestamp()));
+        Ok(diesel::update(users::table.find($id.0)).set(set).execute($session.connection)? == 1)
+    }};
+}
+
+/// Sessions that are being started with the old credentials will not be.
+macro_rules! next_version {
+    () => {
+        users::credentials_version.eq(users::credentials_version + 1)
+    };
+}
+
+const USER: (users::id, users::email, users::created_at) = (users::id, users::email, users::created_at);
 
 type UserRow = (Uuid, Option<String>, DateTime<Utc>);
 
@@ -60,73 +83,6 @@ statement! {
     SELECT false, u.id, u.email, u.created_at FROM authflow.users u, input WHERE u.id = input.id"
 }
 
-statement! {
-    FindUser { id: SqlUuid = Uuid } -> (SqlUuid, Nullable<Text>, Timestamptz),
-    " SELECT u.id, u.email, u.created_at FROM authflow.users u, input WHERE u.id = input.id AND u.disabled_at IS NULL"
-}
-
-statement! {
-    FindByExternalId { external_id: Text = String } -> (SqlUuid, Nullable<Text>, Timestamptz),
-    " SELECT u.id, u.email, u.created_at FROM authflow.users u, input WHERE u.external_id = input.external_id"
-}
-
-statement! {
-    FindCredentials { email_canonical: Text = String } -> (SqlUuid, Nullable<Text>, Integer, Bool),
-    " SELECT u.id, u.password_hash, u.credentials_version, u.disabled_at IS NULL
-      FROM authflow.users u, input WHERE u.email_canonical = input.email_canonical"
-}
-
-statement! {
-    /// A better hash of the same password. Not a new credential: the version stays.
-    Rehash { id: SqlUuid = Uuid, version: Integer = i32, password_hash: Text = String } -> SqlUuid,
-    " UPDATE authflow.users u SET password_hash = input.password_hash, updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id AND u.credentials_version = input.version RETURNING u.id"
-}
-
-statement! {
-    SetPassword { id: SqlUuid = Uuid, password_hash: Nullable<Text> = Option<String> } -> SqlUuid,
-    " UPDATE authflow.users u
-      SET password_hash = input.password_hash, credentials_version = u.credentials_version + 1,
-          updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
-statement! {
-    Disable { id: SqlUuid = Uuid } -> SqlUuid,
-    " UPDATE authflow.users u
-      SET disabled_at = coalesce(u.disabled_at, clock_timestamp()), credentials_version = u.credentials_version + 1,
-          updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
-statement! {
-    Enable { id: SqlUuid = Uuid } -> SqlUuid,
-    " UPDATE authflow.users u SET disabled_at = NULL, updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
-statement! {
-    /// Removes what identifies a person. The bare row stays for as long as sessions refer to it.
-    Erase { id: SqlUuid = Uuid } -> SqlUuid,
-    " UPDATE authflow.users u
-      SET email = NULL, email_canonical = NULL, external_id = NULL, password_hash = NULL, roles = '{}', scopes = '{}',
-          disabled_at = coalesce(u.disabled_at, clock_timestamp()), credentials_version = u.credentials_version + 1,
-          updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
-statement! {
-    SetRoles { id: SqlUuid = Uuid, roles: Array<Text> = Vec<String> } -> SqlUuid,
-    " UPDATE authflow.users u SET roles = input.roles, updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
-statement! {
-    SetScopes { id: SqlUuid = Uuid, scopes: Array<Text> = Vec<String> } -> SqlUuid,
-    " UPDATE authflow.users u SET scopes = input.scopes, updated_at = clock_timestamp()
-      FROM input WHERE u.id = input.id RETURNING u.id"
-}
-
 impl Session<'_> {
     pub(crate) fn insert_user(&mut self, new: &NewUser) -> Result<UserInsertion, StoreError> {
         let (email, email_canonical) = match &new.email {
@@ -153,21 +109,29 @@ impl Session<'_> {
 
     /// An enabled user.
     pub(crate) fn find_user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
-        let row: Option<UserRow> = FindUser { id: id.0 }.get_result(self.connection).optional()?;
+        let enabled = users::table.find(id.0).filter(users::disabled_at.is_null());
+        let row: Option<UserRow> = enabled.select(USER).first(self.connection).optional()?;
         Ok(row.map(user))
     }
 
     pub(crate) fn find_user_by_external_id(&mut self, external_id: &str) -> Result<Option<User>, StoreError> {
-        let statement = FindByExternalId { external_id: external_id.to_owned() };
-        let row: Option<UserRow> = statement.get_result(self.connection).optional()?;
+        let known = users::table.filter(users::external_id.eq(external_id));
+        let row: Option<UserRow> = known.select(USER).first(self.connection).optional()?;
         Ok(row.map(user))
     }
 
     /// The credentials behind a canonical e-mail address. A disabled user has none.
     pub(crate) fn find_credentials(&mut self, canonical: &str) -> Result<Option<Credentials>, StoreError> {
-        let statement = FindCredentials { email_canonical: canonical.to_owned() };
-        let row: Option<(Uuid, Option<String>, i32, bool)> =
-            statement.get_result(self.connection).optional()?;
+        let row: Option<(Uuid, Option<String>, i32, bool)> = users::table
+            .filter(users::email_canonical.eq(canonical))
+            .select((
+                users::id,
+                users::password_hash,
+                users::credentials_version,
+                users::disabled_at.is_null(),
+            ))
+            .first(self.connection)
+            .optional()?;
         Ok(row.filter(|(.., enabled)| *enabled).map(|(id, password_hash, version, _)| Credentials {
             user: UserId(id),
             password_hash,
@@ -175,45 +139,54 @@ impl Session<'_> {
         }))
     }
 
+    /// Stores a better hash of the same password. Not a new credential: the version stays.
     pub(crate) fn rehash(
         &mut self,
         credentials: &Credentials,
         password_hash: &str,
     ) -> Result<(), StoreError> {
-        let statement = Rehash {
-            id: credentials.user.0,
-            version: credentials.version,
-            password_hash: password_hash.to_owned(),
-        };
-        statement.get_result::<Uuid>(self.connection).optional()?;
+        let same =
+            users::table.find(credentials.user.0).filter(users::credentials_version.eq(credentials.version));
+        diesel::update(same)
+            .set((users::password_hash.eq(password_hash), users::updated_at.eq(clock_timestamp())))
+            .execute(self.connection)?;
         Ok(())
     }
 
-    /// Sets (or removes) the password. Answers whether the user exists.
+    /// Sets (or removes) the password. Like every change here it answers whether the user exists.
     pub(crate) fn set_password(&mut self, id: UserId, hash: Option<&str>) -> Result<bool, StoreError> {
-        let statement = SetPassword { id: id.0, password_hash: hash.map(str::to_owned) };
-        Ok(statement.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(self, id, users::password_hash.eq(hash), next_version!())
     }
 
     pub(crate) fn disable_user(&mut self, id: UserId) -> Result<bool, StoreError> {
-        Ok(Disable { id: id.0 }.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(self, id, users::disabled_at.eq(clock_timestamp().nullable()), next_version!())
     }
 
     pub(crate) fn enable_user(&mut self, id: UserId) -> Result<bool, StoreError> {
-        Ok(Enable { id: id.0 }.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(self, id, users::disabled_at.eq(None::<DateTime<Utc>>))
     }
 
+    /// Removes what identifies a person. The bare row stays for as long as sessions refer to it.
     pub(crate) fn erase_user(&mut self, id: UserId) -> Result<bool, StoreError> {
-        Ok(Erase { id: id.0 }.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(
+            self,
+            id,
+            users::email.eq(None::<&str>),
+            users::email_canonical.eq(None::<&str>),
+            users::external_id.eq(None::<&str>),
+            users::password_hash.eq(None::<&str>),
+            users::roles.eq(Vec::<Option<&str>>::new()),
+            users::scopes.eq(Vec::<Option<&str>>::new()),
+            users::disabled_at.eq(clock_timestamp().nullable()),
+            next_version!(),
+        )
     }
 
     pub(crate) fn set_roles(&mut self, id: UserId, roles: &[String]) -> Result<bool, StoreError> {
-        let statement = SetRoles { id: id.0, roles: roles.to_vec() };
-        Ok(statement.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(self, id, users::roles.eq(roles.iter().map(Some).collect::<Vec<_>>()))
     }
 
     pub(crate) fn set_scopes(&mut self, id: UserId, scopes: &[String]) -> Result<bool, StoreError> {
-        let statement = SetScopes { id: id.0, scopes: scopes.to_vec() };
-        Ok(statement.get_result::<Uuid>(self.connection).optional()?.is_some())
+        change!(self, id, users::scopes.eq(scopes.iter().map(Some).collect::<Vec<_>>()))
     }
 }

@@ -4,6 +4,7 @@
 
 mod claims;
 mod concurrency;
+mod faults;
 mod refresh_jwt;
 mod rule;
 mod support;

@@ -22,8 +22,16 @@ type ExtraCheck = dyn Fn(&str) -> bool + Send + Sync;
 
 /// What a new password has to be. Passwords that are already stored are never checked against it.
 ///
-/// Besides the length, the whole password must be neither a common one nor a word of the account's context (see
-/// [`accept`](Self::accept)). At most 1,024 bytes are taken; nothing is ever cut off.
+/// Besides the length, the whole password must be neither a common one nor what an attacker would try first for this
+/// account: the e-mail address, its local part or the client id, perhaps with digits and punctuation around. At most 1,024
+/// bytes are taken; nothing is ever cut off.
+///
+/// ```
+/// use actix_authflow::PasswordPolicy;
+///
+/// let policy = PasswordPolicy::default().min_length(12)?.reject_if(|password| password.contains("acme"));
+/// # Ok::<(), actix_authflow::InvalidMinLength>(())
+/// ```
 #[derive(Clone)]
 pub struct PasswordPolicy {
     min_length: usize,

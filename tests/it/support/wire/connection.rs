@@ -113,7 +113,7 @@ impl TowardsServer {
             b'P' => {
                 let [name, sql] = message.texts();
                 self.polls = is_revocation_poll(&sql);
-                self.record(Event::Parsed(sql.clone()));
+                self.record(Event::Parsed { name: name.clone(), sql: sql.clone() });
                 self.statements.insert(name, sql);
             }
             b'B' => {

@@ -19,8 +19,8 @@ use upstream::Upstream;
 /// What has passed over the wire towards the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A statement was prepared, or parsed to be executed once.
-    Parsed(String),
+    /// A statement was parsed: under a name to be kept, or without one to be executed once.
+    Parsed { name: String, sql: String },
     /// A statement was executed.
     Executed(String),
     /// Somebody waits for an answer.
@@ -79,11 +79,20 @@ impl Proxy {
         self.shared.log.lock().unwrap().clone()
     }
 
+    /// The statements that were prepared under a name, to be kept by the connection.
+    pub(crate) fn prepared(&self) -> Vec<String> {
+        let prepared = |event| match event {
+            Event::Parsed { name, sql } if !name.is_empty() => Some(sql),
+            _ => None,
+        };
+        self.log().into_iter().filter_map(prepared).collect()
+    }
+
     /// The statements that were executed.
     pub(crate) fn executed(&self) -> Vec<String> {
         let executed = |event| match event {
             Event::Executed(sql) => Some(sql),
-            Event::Parsed(_) | Event::RoundTrip => None,
+            Event::Parsed { .. } | Event::RoundTrip => None,
         };
         self.log().into_iter().filter_map(executed).collect()
     }
@@ -114,6 +123,11 @@ impl Shared {
     fn spring(&self, sql: &str) -> Option<Trap> {
         self.traps.lock().unwrap().iter().find(|trap| trap.spring(sql)).cloned()
     }
+}
+
+/// A new user.
+pub(crate) fn is_new_user(sql: &str) -> bool {
+    sql.contains("INSERT INTO authflow.users")
 }
 
 /// The rotation: the insertion of a next generation.

@@ -1,0 +1,176 @@
+# Shared by the scripts beside it: finds what a build and a run need, and installs what is missing.
+#
+# To be sourced. Works with the bash of macOS, which is version 3.2.
+# shellcheck shell=bash
+
+say() { printf '==> %s\n' "$*" >&2; }
+
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    exit 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+is_root() { [ "$(id -u)" -eq 0 ]; }
+
+# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres and openssl.
+# Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
+require() {
+    local need missing=""
+    FEATURES=""
+    require_cargo
+    use_keg_of_libpq
+    for need in "$@"; do
+        has "$need" || missing="$missing $need"
+    done
+    if [ -n "$missing" ]; then
+        # Split on purpose: needs are single words.
+        # shellcheck disable=SC2086
+        install_missing $missing || true
+        use_keg_of_libpq
+    fi
+    for need in $missing; do
+        has "$need" || do_without "$need"
+    done
+}
+
+require_cargo() {
+    have cargo || PATH="$PATH:${CARGO_HOME:-$HOME/.cargo}/bin"
+    have cargo || fail "cargo is not installed. Install Rust 1.95 or newer, as described at https://rustup.rs, and run this again."
+}
+
+# Homebrew keeps libpq out of the PATH; the build asks pg_config where it is.
+use_keg_of_libpq() {
+    if have brew && ! have pg_config && [ -d "$(brew --prefix)/opt/libpq/bin" ]; then
+        PATH="$PATH:$(brew --prefix)/opt/libpq/bin"
+    fi
+}
+
+has() {
+    case $1 in
+        compiler) links "" ;;
+        libpq) links "-lpq" ;;
+        openssl) links "-lssl -lcrypto" && have pkg-config ;;
+        postgres) postgres_programs >/dev/null ;;
+        *) fail "no such need: $1" ;;
+    esac
+}
+
+# links <libraries>: whether a program linked against these can be built.
+links() {
+    local directory=""
+    have cc || return 1
+    have pg_config && directory="-L$(pg_config --libdir)"
+    # shellcheck disable=SC2086
+    echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null $directory $1 2>/dev/null
+}
+
+# Prints the folder with initdb and postgres. The same places in the same order as src/local_postgres/programs.rs.
+postgres_programs() {
+    local folder IFS=:
+    if [ -n "${PG_BIN:-}" ]; then
+        [ -x "$PG_BIN/initdb" ] && [ -x "$PG_BIN/postgres" ] && echo "$PG_BIN"
+        return
+    fi
+    for folder in $PATH $(versioned_folders | sort -rV | tr '\n' ':'); do
+        if [ -x "$folder/initdb" ] && [ -x "$folder/postgres" ]; then
+            echo "$folder"
+            return
+        fi
+    done
+    return 1
+}
+
+versioned_folders() {
+    local folder
+    for folder in /usr/lib/postgresql/*/bin /opt/homebrew/opt/postgresql*/bin /usr/local/opt/postgresql*/bin /usr/pgsql-*/bin; do
+        [ -d "$folder" ] && echo "$folder"
+    done
+}
+
+# install_missing <need>...: says what it installs, then does so. Fails where it cannot or may not.
+install_missing() {
+    local need manager packages=""
+    for manager in apt-get dnf apk brew none; do have "$manager" && break; done
+    if [ "$manager" = none ]; then
+        say "Missing: $*. Neither apt-get, dnf, apk nor brew is here to install it."
+        return 1
+    fi
+    for need in "$@"; do
+        packages="$packages $(package_for "$manager" "$need")"
+    done
+    say "Missing: $*. To be installed with $manager:$packages"
+    may_install "$manager" || return 1
+    case $manager in
+        # Split on purpose: several packages.
+        # shellcheck disable=SC2086
+        apt-get) install_on_debian $packages ;;
+        dnf) as_root dnf install -y $packages ;;
+        apk) as_root apk add $packages ;;
+        brew) brew install $packages ;;
+    esac
+}
+
+package_for() {
+    case $1:$2 in
+        apt-get:compiler) echo gcc libc6-dev ;;
+        apt-get:libpq) echo libpq-dev ;;
+        apt-get:openssl) echo libssl-dev pkg-config ;;
+        dnf:compiler) echo gcc ;;
+        dnf:libpq) echo libpq-devel ;;
+        dnf:openssl) echo openssl-devel pkgconf-pkg-config ;;
+        dnf:postgres) echo postgresql-server ;;
+        apk:compiler) echo gcc musl-dev ;;
+        apk:libpq) echo libpq-dev ;;
+        apk:openssl) echo openssl-dev pkgconf ;;
+        brew:compiler) echo gcc ;;
+        brew:libpq) echo libpq ;;
+        brew:openssl) echo openssl@3 pkgconf ;;
+        *:postgres) echo postgresql ;;
+    esac
+}
+
+# Root was asked by being root. Others are asked, where there is somebody to answer.
+may_install() {
+    local answer
+    is_root && return
+    if [ "$1" != brew ] && ! have sudo; then
+        say "That needs root, and there is no sudo."
+        return 1
+    fi
+    if ! [ -t 0 ]; then
+        say "Not installing anything without being asked from a terminal."
+        return 1
+    fi
+    read -r -p "Install now? [y/N] " answer
+    case $answer in [yY]*) return 0 ;; *) return 1 ;; esac
+}
+
+as_root() { if is_root; then "$@"; else sudo "$@"; fi; }
+
+# Debian's server package makes and starts a system-wide server on port 5432, which nobody asked for here. Servers that
+# are there already are not touched, and later installations behave as ever.
+install_on_debian() {
+    local folder=/etc/postgresql-common/createcluster.d status=0
+    as_root mkdir -p "$folder"
+    echo "create_main_cluster = off" | as_root tee "$folder/zz-authflow.conf" >/dev/null
+    as_root apt-get update -qq &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" || status=$?
+    as_root rm "$folder/zz-authflow.conf"
+    as_root rmdir --ignore-fail-on-non-empty "$folder" "${folder%/*}"
+    return "$status"
+}
+
+# do_without <need>: for what is still missing.
+do_without() {
+    case $1 in
+        libpq)
+            say "Without libpq's development files its source is built along (feature bundled-libpq)."
+            FEATURES="$FEATURES,bundled-libpq"
+            ;;
+        compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
+        postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
+        openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
+    esac
+}

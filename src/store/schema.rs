@@ -1,0 +1,84 @@
+// @generated automatically by Diesel CLI.
+
+pub mod authflow {
+    diesel::table! {
+        /// The rotation chains: the rows of one session in order. Append-only; the primary key makes a fork impossible.
+        authflow.refresh_tokens (session_id, generation) {
+            /// The session whose chain this row belongs to.
+            session_id -> Uuid,
+            /// The place in the chain: 0, 1, 2, ...
+            generation -> Int4,
+            /// SHA-256 of the token. The token itself is never stored.
+            digest -> Bytea,
+            /// Random input to the derivation of this token from its predecessor; worthless without that.
+            nonce -> Bytea,
+            /// When this generation was added.
+            issued_at -> Timestamptz,
+            /// The idle end: unused until then, the session is over.
+            expires_at -> Timestamptz,
+        }
+    }
+
+    diesel::table! {
+        /// One login on one device. Kept after its end until no access token of it can still be valid.
+        authflow.sessions (id) {
+            /// UUIDv7. The `sid` claim of access tokens.
+            id -> Uuid,
+            /// Whose session it is.
+            user_id -> Uuid,
+            /// How the refresh token travels, for the session's whole life: `cookie` or `body`.
+            transport -> Text,
+            /// Whether the cookie outlives the browser (`remember`).
+            persistent -> Bool,
+            /// What the client calls its device.
+            device_name -> Nullable<Text>,
+            /// The User-Agent of the login, cut and without control characters.
+            user_agent -> Nullable<Text>,
+            /// The client's address at the login.
+            ip -> Nullable<Text>,
+            /// When the password was last given. The `auth_time` claim.
+            authenticated_at -> Timestamptz,
+            /// When the session started.
+            created_at -> Timestamptz,
+            /// The absolute end: no rotation extends it.
+            expires_at -> Timestamptz,
+            /// When the session was ended. Null: not ended.
+            revoked_at -> Nullable<Timestamptz>,
+            /// Why the session was ended.
+            revoked_reason -> Nullable<Text>,
+        }
+    }
+
+    diesel::table! {
+        /// The people (or accounts of the host application) that can hold sessions.
+        authflow.users (id) {
+            /// UUIDv7. The `sub` claim of access tokens.
+            id -> Uuid,
+            /// The e-mail address as it was typed. Null for users known by `external_id` only.
+            email -> Nullable<Text>,
+            /// The address by which a login finds the user: NFC, ASCII lower case, domain in its IDNA form.
+            email_canonical -> Nullable<Text>,
+            /// The key of this user in the host application's own tables. Null where there is none.
+            external_id -> Nullable<Text>,
+            /// Argon2id PHC string, or a foreign hash that the host's verify hook understands. Null: no password login.
+            password_hash -> Nullable<Text>,
+            /// Raised whenever the password is set, so that a login checked against the old one starts no session.
+            credentials_version -> Int4,
+            /// Roles, copied into the `roles` claim when a token is issued.
+            roles -> Array<Nullable<Text>>,
+            /// Granted scopes, copied into the `scope` claim when a token is issued.
+            scopes -> Array<Nullable<Text>>,
+            /// When the user was disabled. Null: enabled.
+            disabled_at -> Nullable<Timestamptz>,
+            /// When the row was made.
+            created_at -> Timestamptz,
+            /// When e-mail, password, roles, scopes or `disabled_at` last changed.
+            updated_at -> Timestamptz,
+        }
+    }
+
+    diesel::joinable!(refresh_tokens -> sessions (session_id));
+    diesel::joinable!(sessions -> users (user_id));
+
+    diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users,);
+}

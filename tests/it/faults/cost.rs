@@ -1,0 +1,107 @@
+//! What the database is asked for.
+
+use crate::support::wire::{self, Event, Proxy};
+use crate::support::{Browser, TestApp};
+
+/// A node with a single connection, over a wire.
+async fn wired() -> (Proxy, TestApp, TestApp) {
+    let direct = TestApp::start().await;
+    let wire = Proxy::to(direct.database_url());
+    let node = direct.node_at(wire.url(), |config| config.database_pool(1)).await;
+    (wire, node, direct)
+}
+
+#[actix_web::test]
+async fn a_thousand_guarded_calls_ask_the_database_for_nothing() {
+    let (wire, node, _app) = wired().await;
+    let browser = Browser::signed_up(&node, "alice@example.com").await;
+    wire.forget();
+
+    for _ in 0..1_000 {
+        browser.call_api().await.expect(200);
+    }
+
+    assert_eq!(wire.log(), []);
+    browser.me().await.expect(200);
+    assert_ne!(wire.log(), []);
+}
+
+#[actix_web::test]
+async fn bad_jwts_ask_the_database_for_nothing() {
+    let (wire, node, _app) = wired().await;
+    let browser = Browser::signed_up(&node, "alice@example.com").await;
+    let ended = browser.clone();
+    ended.clone().logout().await.expect(204);
+    wire.forget();
+
+    for bad in ["", "a.b.c", &browser.access_token.clone().unwrap()[1..]] {
+        assert!(matches!(browser.with_access_token(bad).call_api().await.status, 400 | 401));
+    }
+    ended.call_api().await.refused(401, "session_revoked");
+
+    assert_eq!(wire.log(), []);
+}
+
+#[actix_web::test]
+async fn a_rotation_takes_two_round_trips_at_first_and_then_one() {
+    let (wire, node, app) = wired().await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await.at(&node);
+    let mut rotation = async || {
+        wire.forget();
+        browser.refresh().await.expect(200);
+        app.db_age_session(&browser.session(), 31);
+        let log = wire.log();
+        let count = |wanted: fn(&Event) -> bool| log.iter().filter(|event| wanted(event)).count();
+        let parsed = count(|event| matches!(event, Event::Parsed { .. }));
+        let executed = count(|event| matches!(event, Event::Executed(sql) if wire::is_rotation(sql)));
+        assert_eq!(wire.executed().len(), executed, "{log:?}");
+        (parsed, executed, count(|event| *event == Event::RoundTrip))
+    };
+
+    assert_eq!(rotation().await, (1, 1, 2));
+    for _ in 0..3 {
+        assert_eq!(rotation().await, (0, 1, 1));
+    }
+}
+
+/// As many prepared statements as kinds of them, however often they run.
+#[actix_web::test]
+async fn statements_are_prepared_once() {
+    let (wire, node, app) = wired().await;
+    let mut browser = Browser::signed_up(&node, "alice@example.com").await;
+    let mut round = async || {
+        browser.login("alice@example.com").await.expect(200);
+        browser.refresh().await.expect(200);
+        browser.refresh().await.expect(200);
+        app.db_age_session(&browser.session(), 31);
+        browser.refresh().await.expect(200);
+        browser.me().await.expect(200);
+        browser.clone().logout().await.expect(204);
+        browser.refresh().await.refused(401, "session_revoked");
+    };
+    round().await;
+    wire.forget();
+
+    round().await;
+
+    let parsed: Vec<_> =
+        wire.log().into_iter().filter(|event| matches!(event, Event::Parsed { .. })).collect();
+    assert_eq!(parsed, []);
+    assert!(wire.executed().len() > 10);
+}
+
+/// Behind poolers that keep no prepared statements.
+#[actix_web::test]
+async fn without_prepared_statements_none_is_left_behind() {
+    let direct = TestApp::start().await;
+    let wire = Proxy::to(direct.database_url());
+    let unprepared = |config: actix_authflow::AuthConfig| config.database_pool(1).prepared_statements(false);
+    let node = direct.node_at(wire.url(), unprepared).await;
+    let mut browser = Browser::signed_up(&node, "alice@example.com").await;
+
+    browser.refresh().await.expect(200);
+    browser.me().await.expect(200);
+    browser.logout().await.expect(204);
+
+    assert_eq!(wire.prepared(), [""; 0]);
+}

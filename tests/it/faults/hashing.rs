@@ -1,0 +1,97 @@
+//! Logins flood in, and everything else goes on.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
+
+use actix_authflow::{AuthConfig, UserDraft};
+
+use crate::support::{Browser, TestApp, eventually};
+
+/// A check of passwords that takes until it is let go: the host's hook, in place of a slow hash.
+#[derive(Clone, Default)]
+struct Slow(Arc<(Mutex<bool>, Condvar, AtomicUsize)>);
+
+impl Slow {
+    fn verify(&self) -> bool {
+        let (open, opened, entered) = &*self.0;
+        entered.fetch_add(1, Ordering::SeqCst);
+        drop(opened.wait_while(open.lock().unwrap(), |open| !*open).unwrap());
+        true
+    }
+
+    fn entered(&self) -> usize {
+        self.0.2.load(Ordering::SeqCst)
+    }
+
+    fn let_go(&self) {
+        *self.0.0.lock().unwrap() = true;
+        self.0.1.notify_all();
+    }
+}
+
+/// One connection, and memory for one hash at a time.
+async fn app_with(slow: &Slow) -> TestApp {
+    let slow = slow.clone();
+    let app = TestApp::with(|config: AuthConfig| {
+        config
+            .database_pool(1)
+            .hash_memory(20 << 20)
+            .verify_foreign_hash(move |stored, _| (stored == "slow").then(|| slow.verify()))
+    })
+    .await;
+    let draft = UserDraft::new().email("slow@example.com").password_hash("slow");
+    app.auth.create_user(draft).await.unwrap();
+    app
+}
+
+#[actix_web::test]
+async fn a_flood_of_logins_leaves_refresh_and_guard_alone() {
+    let slow = Slow::default();
+    let app = app_with(&slow).await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    let mut phone = Browser::mobile_signed_up(&app, "bob@example.com").await;
+    let flood: Vec<_> = (0..100)
+        .map(|_| {
+            let mut browser = Browser::new(&app);
+            actix_web::rt::spawn(async move { browser.login("slow@example.com").await })
+        })
+        .collect();
+    eventually("a password is being checked", async || slow.entered() > 0).await;
+
+    for client in [&mut browser, &mut phone] {
+        client.refresh().await.expect(200);
+        client.call_api().await.expect(200);
+        client.me().await.expect(200);
+    }
+    phone.logout().await.expect(204);
+
+    // One has its turn, which takes too long, and the others wait for theirs in vain.
+    for login in flood {
+        let answer = login.await.unwrap().refused(503, "overloaded");
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    slow.let_go();
+    eventually("there is room again", async || {
+        Browser::new(&app).login("slow@example.com").await.status == 200
+    })
+    .await;
+    browser.refresh().await.expect(200);
+}
+
+/// Its place is taken for as long as the work goes on, not for as long as somebody waits for the answer.
+#[actix_web::test]
+async fn a_client_that_hangs_up_does_not_make_room() {
+    let slow = Slow::default();
+    let app = app_with(&slow).await;
+    let mut browser = Browser::new(&app);
+    let hanging = actix_web::rt::spawn(async move { browser.login("slow@example.com").await });
+    eventually("a password is being checked", async || slow.entered() > 0).await;
+    hanging.abort();
+
+    let mut waiting = Browser::new(&app);
+    waiting.login("slow@example.com").await.refused(503, "overloaded");
+
+    assert_eq!(slow.entered(), 1);
+    slow.let_go();
+    eventually("there is room again", async || waiting.login("slow@example.com").await.status == 200).await;
+}

@@ -1,0 +1,6 @@
+//! When the database, or the way to it, fails; and what the database is asked for at all.
+
+mod cost;
+mod hashing;
+mod lost_answers;
+mod outage;
