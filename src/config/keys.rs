@@ -49,7 +49,12 @@ impl AuthConfig {
 
     fn given_key(&self) -> Result<Option<SigningKey>, ConfigError> {
         let Some(text) = &self.signing_key else { return Ok(None) };
-        let key = SigningKey::from_pem(text.expose_secret().as_bytes());
+        let text = text.expose_secret().trim_start();
+        let key = if text.starts_with('{') {
+            SigningKey::from_jwk(text.as_bytes())
+        } else {
+            SigningKey::from_pem(text.as_bytes())
+        };
         let key = key.map_err(|error| ConfigError::new(KEY_FILE, error.to_string(), KEY_FILE_EXAMPLE))?;
         let (found, wanted) = (key.algorithm(), self.signing_algorithm);
         if found == wanted {

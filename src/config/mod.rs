@@ -75,7 +75,7 @@ pub struct AuthConfig {
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_algorithm_force: bool,
     pub(crate) signing_key_ttl: Duration,
-    /// Given by hand: PKCS#8 PEM.
+    /// Given by hand: PKCS#8 PEM or a JWK.
     pub(crate) signing_key: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
@@ -238,6 +238,13 @@ impl AuthConfig {
     #[must_use]
     pub fn signing_key_pem(mut self, pem: impl Into<String>) -> Self {
         self.signing_key = Some(SecretString::from(pem.into()));
+        self
+    }
+
+    /// The same in the form of a private JSON Web Key (RFC 7517). Its `kid` does not matter: key ids are thumbprints.
+    #[must_use]
+    pub fn signing_key_jwk(mut self, jwk: impl Into<String>) -> Self {
+        self.signing_key = Some(SecretString::from(jwk.into()));
         self
     }
 

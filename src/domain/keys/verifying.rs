@@ -135,6 +135,12 @@ impl PublicJwk {
     pub(super) fn kid(&self) -> &str {
         &self.kid
     }
+
+    /// `x` and `y` in base64url; `y` is empty for Ed25519.
+    #[cfg(feature = "issuer")]
+    pub(super) fn coordinates(&self) -> (&str, &str) {
+        (&self.x, self.y.as_deref().unwrap_or_default())
+    }
 }
 
 /// A foreign name as it may stand in a message.
