@@ -35,9 +35,13 @@ pub use crate::remote_keys::JwksError;
 #[cfg(feature = "issuer")]
 pub use crate::auth::accounts::UserDraft;
 #[cfg(feature = "issuer")]
+pub use crate::auth::keys::SigningKeyInfo;
+#[cfg(feature = "issuer")]
 pub use crate::auth::{Auth, Error};
 #[cfg(feature = "issuer")]
 pub use crate::config::{AuthConfig, ConfigError, Registration};
+#[cfg(feature = "issuer")]
+pub use crate::domain::keys::lifecycle::{KeyOrigin, KeyState};
 #[cfg(feature = "issuer")]
 pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
 #[cfg(feature = "issuer")]
@@ -60,3 +64,5 @@ pub use crate::http::hide_cookie::HideCookie;
 pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};
 #[cfg(feature = "issuer")]
 pub use crate::service::housekeeping::Pruned;
+#[cfg(feature = "issuer")]
+pub use crate::service::keyring::RotateKeys;

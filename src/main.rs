@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{environment, prune, serve};
+use crate::program::{environment, keys, prune, serve};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -30,6 +30,9 @@ enum Command {
     Migrate,
     /// Delete what nobody needs any more and exit. A serving program does so by itself.
     Prune,
+    /// List, rotate or give up the signing keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 #[actix_web::main]
@@ -54,6 +57,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> program::Result {
     match command {
         Command::Serve => serve::serve().await,
+        Command::Keys(command) => keys::run(command).await,
         Command::Migrate => {
             let environment = environment::Environment::prepare()?;
             let applied = actix_authflow::Auth::migrate(&environment.config).await?;

@@ -71,12 +71,13 @@ impl AuthConfig {
             "jwt" => Some(RefreshFormat::Jwt),
             _ => None,
         })?;
+        variables.set("AUTHFLOW_SIGNING_ALG_FORCE", "1", &mut self.signing_algorithm_force, switch)?;
         if let Some(path) = variables.take("AUTHFLOW_SIGNING_KEY_FILE") {
-            let pem = std::fs::read_to_string(&path).map_err(|error| {
+            let key = std::fs::read_to_string(&path).map_err(|error| {
                 let fault = format!("names a file that cannot be read: {error}");
                 ConfigError::new("AUTHFLOW_SIGNING_KEY_FILE", fault, "/etc/authflow/signing-key.pem")
             })?;
-            self.signing_key_pem = Some(SecretString::from(pem));
+            self.signing_key = Some(SecretString::from(key));
         }
         variables.set("AUTHFLOW_REGISTRATION", "closed", &mut self.registration, |text| match text {
             "open" => Some(Registration::Open),
@@ -91,6 +92,7 @@ impl AuthConfig {
         variables.set("AUTHFLOW_REFRESH_TTL", "14d", &mut self.refresh_ttl, duration)?;
         variables.set("AUTHFLOW_SESSION_TTL", "30d", &mut self.session_ttl, duration)?;
         variables.set("AUTHFLOW_REFRESH_GRACE", "30s", &mut self.refresh_grace, duration)?;
+        variables.set("AUTHFLOW_SIGNING_KEY_TTL", "90d", &mut self.signing_key_ttl, duration)?;
         let required = &mut self.refresh_requires_access_token;
         variables.set("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "true", required, switch)
     }
@@ -239,6 +241,8 @@ mod tests {
             ("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "yes"),
             ("AUTHFLOW_REFRESH_FORMAT", "paseto"),
             ("AUTHFLOW_SIGNING_ALG", "none"),
+            ("AUTHFLOW_SIGNING_ALG_FORCE", "yes"),
+            ("AUTHFLOW_SIGNING_KEY_TTL", "1h"),
             ("AUTHFLOW_SIGNING_KEY_FILE", "/nonexistent/key.pem"),
             ("AUTHFLOW_ALLOWED_ORIGINS", "app.example.com"),
             ("AUTHFLOW_TRUSTED_PROXIES", "everybody"),

@@ -2,6 +2,7 @@
 
 mod env;
 mod error;
+mod keys;
 mod parts;
 mod values;
 
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 pub use self::error::ConfigError;
+pub(crate) use self::keys::misfit;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
@@ -71,7 +73,10 @@ pub struct AuthConfig {
     pub(crate) prune_interval: Duration,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
-    pub(crate) signing_key_pem: Option<SecretString>,
+    pub(crate) signing_algorithm_force: bool,
+    pub(crate) signing_key_ttl: Duration,
+    /// Given by hand: PKCS#8 PEM or a JWK.
+    pub(crate) signing_key: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) database_pool: u32,
@@ -106,7 +111,9 @@ impl AuthConfig {
             prune_interval: Duration::from_secs(5 * 60),
             refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
-            signing_key_pem: None,
+            signing_algorithm_force: false,
+            signing_key_ttl: Duration::from_secs(90 * 24 * 60 * 60),
+            signing_key: None,
             allowed_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
             database_pool: 16,
@@ -159,8 +166,13 @@ setters! {
     prune_interval: Duration,
     /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
     refresh_format: RefreshFormat,
-    /// The algorithm of access tokens. Defaults to EdDSA.
+    /// The algorithm of access tokens. Defaults to EdDSA. Between EdDSA and ES256 it can be changed at any time: a key of the
+    /// other algorithm is announced and takes over, and nobody is logged out.
     signing_algorithm: SigningAlgorithm,
+    /// Lets the algorithm be changed to or from HS256 although that logs everybody out. Defaults to `false`.
+    signing_algorithm_force: bool,
+    /// How long a stored key signs before the next takes over by itself. Defaults to 90 days; at least one.
+    signing_key_ttl: Duration,
     /// Whether `/register` makes users. Defaults to open.
     registration: Registration,
     /// Proxies whose `X-Forwarded-For` is believed. Defaults to none.
@@ -221,10 +233,18 @@ impl AuthConfig {
         self
     }
 
-    /// A signing key of one's own, Ed25519 or P-256 in PKCS#8 PEM form, instead of the one derived from the secret.
+    /// A signing key of one's own, Ed25519 or P-256 in PKCS#8 PEM form, instead of the stored ones. It is not rotated. Its
+    /// predecessors go on verifying for as long as a session may live.
     #[must_use]
     pub fn signing_key_pem(mut self, pem: impl Into<String>) -> Self {
-        self.signing_key_pem = Some(SecretString::from(pem.into()));
+        self.signing_key = Some(SecretString::from(pem.into()));
+        self
+    }
+
+    /// The same in the form of a private JSON Web Key (RFC 7517). Its `kid` does not matter: key ids are thumbprints.
+    #[must_use]
+    pub fn signing_key_jwk(mut self, jwk: impl Into<String>) -> Self {
+        self.signing_key = Some(SecretString::from(jwk.into()));
         self
     }
 
@@ -289,7 +309,7 @@ impl AuthConfig {
         self.check_names()?;
         self.check_lifetimes()?;
         self.check_resources()?;
-        self.signing_key()?;
+        self.keys()?;
         self.cookie()?;
         self.origins().map(drop)
     }
@@ -337,6 +357,7 @@ impl AuthConfig {
             ("AUTHFLOW_PRUNE_INTERVAL", self.prune_interval, Duration::ZERO, day, "5m"),
             ("AUTHFLOW_REFRESH_TTL", self.refresh_ttl, second, 3_650 * day, "14d"),
             ("AUTHFLOW_SESSION_TTL", self.session_ttl, second, 3_650 * day, "30d"),
+            ("AUTHFLOW_SIGNING_KEY_TTL", self.signing_key_ttl, day, 3_650 * day, "90d"),
         ] {
             if value < least || value > most {
                 let fault = format!("must be from {}s to {}s", least.as_secs(), most.as_secs());

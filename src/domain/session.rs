@@ -73,10 +73,12 @@ pub(crate) enum RevocationReason {
     Expired,
     /// A refresh token came that is newer than the database: the database is an older copy.
     DatabaseRestored,
+    /// Its last access token was signed with a key that is compromised.
+    KeyCompromised,
 }
 
 impl RevocationReason {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::LoggedOut, "logged_out"),
         (Self::Replaced, "replaced"),
         (Self::RevokedByUser, "revoked_by_user"),
@@ -89,6 +91,7 @@ impl RevocationReason {
         (Self::Idle, "idle"),
         (Self::Expired, "expired"),
         (Self::DatabaseRestored, "database_restored"),
+        (Self::KeyCompromised, "key_compromised"),
     ];
 
     /// The word in `authflow.sessions.revoked_reason`.

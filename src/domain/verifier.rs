@@ -140,6 +140,11 @@ impl Verifier {
         look(&self.0.trusted.load().keys)
     }
 
+    /// Verifies by other keys from now on. Tokens of a key that is no longer among them are refused at once.
+    pub(crate) fn set_keys(&self, keys: KeySet) {
+        self.0.trusted.store(Arc::new(Trusted { keys, verified: TokenCache::new() }));
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -167,19 +172,19 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     /// A verifier at that time, and what issues tokens for it.
-    fn world(now: i64) -> (Verifier, TokenIssuer) {
+    fn world(now: i64) -> (Verifier, (TokenIssuer, SigningKey)) {
         let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
         let key = SigningKey::derive(&secret, SigningAlgorithm::EdDsa).unwrap();
         let keys = KeySet::new([key.verifying().clone()]).unwrap();
         let [issuer, audience, client_id] = ["issuer", "api", "app"].map(str::to_owned);
         let rules = AccessTokenRules { issuer: issuer.clone(), audience: audience.clone(), leeway: 5 };
         let clock = Clock::database(DateTime::from_timestamp(now, 0).unwrap());
-        (Verifier::new(keys, rules, clock), TokenIssuer { key, issuer, audience, client_id })
+        (Verifier::new(keys, rules, clock), (TokenIssuer { issuer, audience, client_id }, key))
     }
 
-    fn token(issuer: &TokenIssuer, session: SessionId) -> String {
+    fn token((issuer, key): &(TokenIssuer, SigningKey), session: SessionId) -> String {
         let subject = Subject::plain(session, NOW);
-        issuer.issue(subject, NOW, 60).unwrap()
+        issuer.issue(key, subject, NOW, 60).unwrap()
     }
 
     #[test]
@@ -196,6 +201,17 @@ mod tests {
             "one issued later as well"
         );
         assert!(verifier.verify(&token(&issuer, other)).is_ok());
+    }
+
+    #[test]
+    fn what_was_verified_before_goes_with_its_key() {
+        let (verifier, issuer) = world(NOW);
+        let token = token(&issuer, SessionId::new());
+        assert!(verifier.verify(&token).is_ok());
+        let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+        let other = SigningKey::derive(&secret, SigningAlgorithm::Es256).unwrap();
+        verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap());
+        assert_eq!(verifier.verify(&token), Err(TokenRefused::Invalid));
     }
 
     #[test]
@@ -222,7 +238,9 @@ mod tests {
         let jwks = verifier.with_keys(|keys| serde_json::json!({ "keys": keys.public() })).to_string();
         let elsewhere = Verifier::from_jwks(&jwks, "issuer", "api").unwrap();
         let subject = |session| Subject::plain(session, 0);
-        let fresh = issuer.issue(subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
+        let (issuer, key) = issuer;
+        let fresh =
+            issuer.issue(&key, subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
         assert!(elsewhere.verify(&fresh).is_ok());
         assert!(Verifier::from_jwks(&jwks, "issuer", "other").unwrap().verify(&fresh).is_err());
         assert!(Verifier::from_jwks(&jwks, "other", "api").unwrap().verify(&fresh).is_err());

@@ -70,7 +70,8 @@ impl Service {
         request: &SessionRequest,
         refused: Rejected,
     ) -> Outcome<Grant> {
-        let (new, token) = self.new_session(user, version, request);
+        let key = self.keyring.signing_key();
+        let (new, token) = self.new_session(user, version, request, &key);
         let start = |session: &mut Session<'_>| self.start_and_replace(session, &new, request.replaces);
         // What is one statement needs no transaction around it, which would cost two round trips.
         let alone = request.replaces.is_none() && self.hooks.claims.is_none();
@@ -78,7 +79,8 @@ impl Service {
         match started {
             Ok(Some((admitted, others))) => {
                 let evicted = self.evict_oldest(user, others);
-                Outcome::new(self.grant(admitted, token), request.replaces.into_iter().chain(evicted))
+                let ended = request.replaces.into_iter().chain(evicted);
+                Outcome::new(self.grant(admitted, token, &key), ended)
             }
             Ok(None) => Outcome::from(ServiceError::from(refused)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),

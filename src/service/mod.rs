@@ -6,6 +6,7 @@ pub(crate) mod hooks;
 pub(crate) mod housekeeper;
 pub(crate) mod housekeeping;
 mod issue;
+pub(crate) mod keyring;
 mod login;
 mod logout;
 mod password;
@@ -14,6 +15,7 @@ mod register;
 pub(crate) mod revocations;
 mod sessions;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::TimeDelta;
@@ -21,10 +23,12 @@ use zeroize::Zeroizing;
 
 use self::error::ServiceError;
 use self::hooks::Hooks;
+use self::keyring::Keyring;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::issuing::TokenIssuer;
+use crate::domain::keys::SigningKey;
 use crate::domain::password::hash::Hasher;
 use crate::domain::password::policy::PasswordPolicy;
 use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
@@ -56,6 +60,7 @@ pub(crate) struct Service {
     pub(crate) envelopes: Envelopes,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) issuer: TokenIssuer,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) hasher: Hasher,
     pub(crate) policy: PasswordPolicy,
     pub(crate) lifetimes: Lifetimes,
@@ -140,12 +145,13 @@ impl Service {
         self.store.run(|session| session.find_user(id))
     }
 
-    /// A session yet to be stored, and its first refresh token.
+    /// A session yet to be stored, and its first refresh token. `key` will sign the access token.
     fn new_session(
         &self,
         user: UserId,
         credentials_version: Option<i32>,
         request: &SessionRequest,
+        key: &SigningKey,
     ) -> (NewSession, RefreshToken) {
         let id = SessionId::new();
         let token = self.refresh_keys.first(id);
@@ -160,6 +166,7 @@ impl Service {
             refresh_life: self.lifetimes.refresh,
             digest: token.digest(),
             nonce: Nonce::random(),
+            signed_by: key.kid().to_owned(),
         };
         (session, token)
     }

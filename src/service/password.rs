@@ -68,7 +68,8 @@ impl Service {
             device: account.device.clone(),
             replaces: None,
         };
-        let (new, token) = self.new_session(credentials.user, None, &request);
+        let key = self.keyring.signing_key();
+        let (new, token) = self.new_session(credentials.user, None, &request, &key);
         let changed = self.store.transaction(|session| {
             match session.change_password(credentials.user, *own, credentials.version, new_hash)? {
                 Change::Done => {
@@ -88,7 +89,7 @@ impl Service {
             }
         });
         match changed {
-            Ok(Changed::Live(admitted, ended)) => Outcome::new(self.grant(admitted, token), ended),
+            Ok(Changed::Live(admitted, ended)) => Outcome::new(self.grant(admitted, token, &key), ended),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Ok(Changed::Refused(rejected)) => Outcome::from(ServiceError::from(rejected)),
             Err(error) => Outcome::from(ServiceError::from(error)),

@@ -56,7 +56,8 @@ impl Service {
             roles: Vec::new(),
             scopes: Vec::new(),
         };
-        let (new, token) = self.new_session(user.id, None, request);
+        let key = self.keyring.signing_key();
+        let (new, token) = self.new_session(user.id, None, request, &key);
         let registered = self.store.transaction(|session| {
             if self.insert_user(session, &user)?.is_none() {
                 return Ok(Registered::Taken);
@@ -66,7 +67,9 @@ impl Service {
             started.map(|(admitted, _)| Registered::Live(admitted)).ok_or(impossible)
         });
         match registered {
-            Ok(Registered::Live(admitted)) => Outcome::new(self.grant(admitted, token), request.replaces),
+            Ok(Registered::Live(admitted)) => {
+                Outcome::new(self.grant(admitted, token, &key), request.replaces)
+            }
             Ok(Registered::Taken) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),

@@ -8,6 +8,8 @@ mod refresh_tokens;
 #[expect(unreachable_pub, reason = "generated")]
 mod schema;
 mod sessions;
+mod signers;
+mod signing_keys;
 mod statement;
 mod user_sessions;
 mod users;
@@ -23,8 +25,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub(crate) use self::deadline::until;
 pub(crate) use self::housekeeping::Deleted;
 pub(crate) use self::password_change::{Change, OwnAccount};
-pub(crate) use self::refresh_tokens::Rotation;
+pub(crate) use self::refresh_tokens::{ChainRead, Rotation};
 pub(crate) use self::sessions::{NewSession, Started};
+pub(crate) use self::signing_keys::Keys;
 pub(crate) use self::users::{NewUser, UserInsertion};
 
 /// How often a statement that lost a race (40001, 40P01) is tried before the race is given up.

@@ -28,6 +28,8 @@ pub(crate) struct NewSession {
     pub(crate) refresh_life: TimeDelta,
     pub(crate) digest: TokenDigest,
     pub(crate) nonce: Nonce,
+    /// The key that will sign the access token.
+    pub(crate) signed_by: String,
 }
 
 /// What became of the start of a session.
@@ -108,6 +110,7 @@ statement! {
         refresh_life: BigInt = i64,
         digest: Binary = Vec<u8>,
         nonce: Binary = Vec<u8>,
+        signed_by: Text = String,
     } -> (LiveColumns, BigInt),
     ", owner AS MATERIALIZED (
         SELECT u.id, u.email, u.created_at, u.roles, u.scopes
@@ -126,9 +129,9 @@ statement! {
         ON CONFLICT (id) DO NOTHING
         RETURNING id, persistent, authenticated_at, expires_at
     ), first AS (
-        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at, signed_by)
         SELECT started.id, 0, input.digest, input.nonce, clock.now,
-               least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
+               least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond'), ARRAY[input.signed_by]
         FROM input, started, clock
         RETURNING issued_at, expires_at
     )
@@ -197,6 +200,7 @@ impl Session<'_> {
             refresh_life: microseconds(new.refresh_life),
             digest: new.digest.0.to_vec(),
             nonce: new.nonce.0.to_vec(),
+            signed_by: new.signed_by.clone(),
         };
         let row: Option<(LiveRow, i64)> = statement.get_result(self.connection).optional()?;
         match row {

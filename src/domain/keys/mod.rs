@@ -1,6 +1,12 @@
 //! Keys for access tokens: one signs, several verify, each with exactly one algorithm.
 
+#[cfg(feature = "issuer")]
+pub(crate) mod lifecycle;
+#[cfg(feature = "issuer")]
+mod private_jwk;
 mod public;
+#[cfg(feature = "issuer")]
+pub(crate) mod sealing;
 #[cfg(feature = "issuer")]
 mod signing;
 mod verifying;
@@ -72,6 +78,15 @@ pub enum KeyError {
     /// Not a PEM with one Ed25519 or P-256 public key.
     #[error("not one Ed25519 or P-256 public key in PEM form (`BEGIN PUBLIC KEY`)")]
     UnusablePublicPem,
+    /// Not a JSON Web Key with the private part of an Ed25519 or P-256 key (RFC 8037 §2, RFC 7518 §6.2).
+    #[error("not usable as a private JSON Web Key: {0}")]
+    UnusablePrivateJwk(&'static str),
+    /// No key could be drawn.
+    #[error("a key could not be made")]
+    Ungeneratable,
+    /// A private key could not be sealed for the database.
+    #[error("a private key could not be sealed")]
+    Unsealable,
     /// The key is of another kind than the configured algorithm wants.
     #[error("the key is for {found}, but the configured algorithm is {wanted}")]
     WrongAlgorithm {

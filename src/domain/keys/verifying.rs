@@ -8,6 +8,8 @@ use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyError, SigningAlgorithm};
+#[cfg(feature = "issuer")]
+use crate::domain::json;
 
 /// The longest key id that is accepted, in bytes.
 pub(crate) const MAX_KID_BYTES: usize = 256;
@@ -94,7 +96,7 @@ impl VerifyingKey {
         &self.kid
     }
 
-    pub(super) fn public(&self) -> Option<&PublicJwk> {
+    pub(crate) fn public(&self) -> Option<&PublicJwk> {
         self.public.as_ref()
     }
 
@@ -106,6 +108,13 @@ impl VerifyingKey {
     pub(crate) fn verify(&self, message: &[u8], signature: &str) -> bool {
         let algorithm = self.algorithm.for_jsonwebtoken();
         jsonwebtoken::crypto::verify(signature, message, &self.decoding, algorithm).unwrap_or(false)
+    }
+
+    /// Reads a published key, as this crate writes it.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn from_jwk(document: &str) -> Result<Self, KeyError> {
+        let jwk: ForeignJwk = json::from_slice(document.as_bytes()).map_err(|_| KeyError::MalformedSet)?;
+        jwk.try_into()
     }
 
     /// Takes over the name under which somebody else published the key.
@@ -125,6 +134,12 @@ impl PublicJwk {
     #[cfg(test)]
     pub(super) fn kid(&self) -> &str {
         &self.kid
+    }
+
+    /// `x` and `y` in base64url; `y` is empty for Ed25519.
+    #[cfg(feature = "issuer")]
+    pub(super) fn coordinates(&self) -> (&str, &str) {
+        (&self.x, self.y.as_deref().unwrap_or_default())
     }
 }
 
