@@ -36,6 +36,7 @@ impl Issuer {
             .current_dir(directory.path())
             .env("DATABASE_URL", database.url())
             .env("AUTHFLOW_SECRET", "only for tests: 0123456789 abcdef")
+            .env("RUST_LOG", "warn")
             .env("AUTHFLOW_BIND", "127.0.0.1:0")
             .env("AUTHFLOW_SIGNING_ALG", algorithm)
             .stdout(Stdio::piped())
