@@ -12,7 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
 use super::environment::Environment;
-use super::{Result, screen};
+use super::{Result, say, screen};
 
 /// How long running requests may take after Ctrl-C or SIGTERM.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -38,7 +38,7 @@ pub(crate) async fn serve() -> Result {
     .map_err(|error| {
         format!("cannot listen on {bind}: {error} (another address: AUTHFLOW_BIND=127.0.0.1:8081)")
     })?;
-    println!("{}", screen::welcome(&server.addrs(), local.as_ref(), &config));
+    say(&screen::welcome(&server.addrs(), local.as_ref(), &config));
     server.run().await?;
     drop(local);
     Ok(())
