@@ -30,6 +30,10 @@ pub(crate) struct Local {
 /// Reads `.env` from here or above; variables that are set already win.
 pub(crate) fn load_dotenv() -> Result {
     match dotenvy::dotenv() {
+        // The error repeats the line, in which there may be a secret.
+        Err(dotenvy::Error::LineParse(..)) => {
+            Err("the file .env has a line that is not NAME=value, or a quote that is not closed".into())
+        }
         Err(error) if !error.not_found() => Err(format!("the file .env cannot be read: {error}").into()),
         _ => Ok(()),
     }
