@@ -35,7 +35,7 @@ pub(crate) async fn serve() -> Result {
     .map_err(|error| {
         format!("cannot listen on {bind}: {error} (another address: AUTHFLOW_BIND=127.0.0.1:8081)")
     })?;
-    println!("{}", screen::welcome(&server.addrs(), local.as_ref(), &config));
+    screen::show(&screen::welcome(&server.addrs(), local.as_ref(), &config));
     server.run().await?;
     drop(local);
     Ok(())
