@@ -26,7 +26,7 @@ pub(crate) async fn serve() -> Result {
         App::new()
             .configure(|app| routes(app, &auth))
             .wrap(cors(&app_config))
-            .wrap(Logger::new("%a \"%r\" %s %b %Dms"))
+            .wrap(access_log())
             .wrap(auth.hide_cookie())
     })
     .shutdown_timeout(SHUTDOWN_SECONDS)
@@ -48,6 +48,12 @@ fn routes(app: &mut web::ServiceConfig, auth: &Auth) {
         .route("/readyz", web::get().to(readyz))
         .service(web::scope("/api").wrap(auth.guard()).route("/me", web::get().to(me)))
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
+}
+
+/// Who asked for which path, and what became of it. Not the query, into which a client may have put a token.
+fn access_log() -> Logger {
+    Logger::new("%a \"%{method}xi %U\" %s %b %Dms")
+        .custom_request_replace("method", |request| request.method().to_string())
 }
 
 /// Whether the process is alive.
