@@ -1,6 +1,8 @@
 //! The handle: everything a host application does with this crate starts here.
 
 pub(crate) mod accounts;
+pub(crate) mod keys;
+mod prune;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -8,7 +10,7 @@ use std::thread::available_parallelism;
 use actix_web::web::{self, ServiceConfig};
 use tokio::task::spawn_blocking;
 
-use crate::config::{AuthConfig, ConfigError, Registration, span};
+use crate::config::{AuthConfig, ConfigError, Registration, misfit, span};
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::issuing::TokenIssuer;
@@ -20,6 +22,8 @@ use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::service::housekeeper::Housekeeper;
+use crate::service::keyring::{Keyring, KeyringError, StartedKeys};
 use crate::service::revocations::{RevocationWatch, database_time};
 use crate::service::{Lifetimes, Service};
 use crate::store::migrations::{self, MigrationError};
@@ -55,6 +59,8 @@ pub struct Auth {
     state: web::Data<State>,
     /// Ends with the last clone.
     _watch: Arc<RevocationWatch>,
+    /// Ends with the last clone. None if housekeeping is off.
+    _housekeeper: Option<Arc<Housekeeper>>,
 }
 
 /// Why an [`Auth`] could not be built, or a call on it failed.
@@ -73,6 +79,9 @@ pub enum Error {
     /// There is no such user.
     #[error("there is no such user")]
     UnknownUser,
+    /// There is no signing key with this id.
+    #[error("there is no such signing key")]
+    UnknownKey,
     /// Another user has this e-mail address or external id.
     #[error("another user has this e-mail address or external id")]
     Taken,
@@ -148,24 +157,26 @@ impl Auth {
         let options = store_options(config);
         migrate(&options)?;
         let store = Store::open(options)?;
-        let signing = config.signing_key()?;
-        let keys = config.verifying_keys(&signing)?;
+        let keys = StartedKeys::start(config.keys()?, &store)?;
         let rules = AccessTokenRules {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             leeway: DEFAULT_LEEWAY,
         };
-        let verifier = Verifier::new(keys, rules, Clock::database(database_time(&store)?));
-        let watch = RevocationWatch::start(store.clone(), verifier.clone())?;
+        let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
+        let keyring = Arc::new(keys.into_keyring(store.clone(), verifier.clone()));
+        let watch = RevocationWatch::start(store.clone(), verifier.clone(), Arc::clone(&keyring))?;
         let issuer = TokenIssuer {
-            key: signing,
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             client_id: config.client_id.clone(),
         };
-        let service = service(config, store, issuer)?;
+        let service = Arc::new(service(config, store, issuer, keyring)?);
+        let interval = Some(config.prune_interval).filter(|interval| !interval.is_zero());
+        let housekeeper =
+            interval.map(|interval| Housekeeper::start(Arc::clone(&service), interval)).transpose()?;
         let state = State {
-            service: Arc::new(service),
+            service,
             verifier,
             database: State::database_gate(config.database_pool),
             hashing: State::hashing_gate(hashing_permits(config)),
@@ -175,11 +186,20 @@ impl Auth {
             registration_open: config.registration == Registration::Open,
             refresh_requires_access_token: config.refresh_requires_access_token,
         };
-        Ok(Self { state: web::Data::new(state), _watch: Arc::new(watch) })
+        Ok(Self {
+            state: web::Data::new(state),
+            _watch: Arc::new(watch),
+            _housekeeper: housekeeper.map(Arc::new),
+        })
     }
 }
 
-pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) -> Result<Service, Error> {
+pub(crate) fn service(
+    config: &AuthConfig,
+    store: Store,
+    issuer: TokenIssuer,
+    keyring: Arc<Keyring>,
+) -> Result<Service, Error> {
     let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
     let hasher = match &config.hooks.foreign_verifier {
         Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
@@ -191,6 +211,7 @@ pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) ->
         envelopes: Envelopes::new(&config.secret, config.secret_previous.as_ref(), &config.issuer),
         refresh_format: config.refresh_format,
         issuer,
+        keyring,
         hasher,
         policy: config.password_policy.clone(),
         lifetimes: Lifetimes {
@@ -200,6 +221,7 @@ pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) ->
             session: span(config.session_ttl),
             grace: span(config.refresh_grace),
         },
+        max_sessions: config.max_sessions,
         hooks: config.hooks.clone(),
     })
 }
@@ -242,6 +264,20 @@ impl From<StoreError> for Error {
             StoreError::Failed(error) => Self::Database(error.to_string()),
             StoreError::Hook(reason) => Self::Internal(reason),
             StoreError::Corrupt(what) => Self::Internal(what.into()),
+        }
+    }
+}
+
+impl From<KeyringError> for Error {
+    fn from(error: KeyringError) -> Self {
+        if let Some(misfit) = misfit(&error) {
+            return Self::Config(misfit);
+        }
+        match error {
+            KeyringError::Store(error) => error.into(),
+            KeyringError::UnknownKey => Self::UnknownKey,
+            KeyringError::Unchangeable(reason) => Self::Invalid(reason.into()),
+            other => Self::Internal(other.to_string()),
         }
     }
 }

@@ -7,6 +7,8 @@ mod domain;
 mod http;
 #[cfg(any(feature = "cli", feature = "testing"))]
 pub mod local_postgres;
+#[cfg(feature = "jwks-fetch")]
+mod remote_keys;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -22,18 +24,24 @@ mod store;
 pub use crate::domain::access_token::TokenRefused;
 pub use crate::domain::claims::Claims;
 pub use crate::domain::ids::{SessionId, UserId};
-pub use crate::domain::keys::{KeyError, SigningAlgorithm};
+pub use crate::domain::keys::{KeyError, PublicKey, SigningAlgorithm};
 pub use crate::domain::verifier::Verifier;
 pub use crate::http::error::{AuthError, ErrorCode};
 pub use crate::http::extract::{Authenticated, HostClaims, MaybeAuthenticated};
 pub use crate::http::guard::Guard;
+#[cfg(feature = "jwks-fetch")]
+pub use crate::remote_keys::JwksError;
 
 #[cfg(feature = "issuer")]
 pub use crate::auth::accounts::UserDraft;
 #[cfg(feature = "issuer")]
+pub use crate::auth::keys::SigningKeyInfo;
+#[cfg(feature = "issuer")]
 pub use crate::auth::{Auth, Error};
 #[cfg(feature = "issuer")]
 pub use crate::config::{AuthConfig, ConfigError, Registration};
+#[cfg(feature = "issuer")]
+pub use crate::domain::keys::lifecycle::{KeyOrigin, KeyState};
 #[cfg(feature = "issuer")]
 pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
 #[cfg(feature = "issuer")]
@@ -54,3 +62,7 @@ pub use crate::http::client::{InvalidProxy, TrustedProxies};
 pub use crate::http::hide_cookie::HideCookie;
 #[cfg(feature = "issuer")]
 pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};
+#[cfg(feature = "issuer")]
+pub use crate::service::housekeeping::Pruned;
+#[cfg(feature = "issuer")]
+pub use crate::service::keyring::RotateKeys;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{environment, screen, serve};
+use crate::program::{environment, keys, prune, screen, serve};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -28,6 +28,11 @@ enum Command {
     Serve,
     /// Apply pending migrations and exit.
     Migrate,
+    /// Delete what nobody needs any more and exit. A serving program does so by itself.
+    Prune,
+    /// List, rotate or give up the signing keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
 }
 
 #[actix_web::main]
@@ -52,12 +57,14 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> program::Result {
     match command {
         Command::Serve => serve::serve().await,
+        Command::Keys(command) => keys::run(command).await,
         Command::Migrate => {
             let environment = environment::Environment::prepare()?;
             let applied = actix_authflow::Auth::migrate(&environment.config).await?;
             screen::show(&format!("{applied} migrations applied"));
             Ok(())
         }
+        Command::Prune => prune::prune().await,
     }
 }
 

@@ -71,12 +71,13 @@ impl AuthConfig {
             "jwt" => Some(RefreshFormat::Jwt),
             _ => None,
         })?;
+        variables.set("AUTHFLOW_SIGNING_ALG_FORCE", "1", &mut self.signing_algorithm_force, switch)?;
         if let Some(path) = variables.take("AUTHFLOW_SIGNING_KEY_FILE") {
-            let pem = std::fs::read_to_string(&path).map_err(|error| {
+            let key = std::fs::read_to_string(&path).map_err(|error| {
                 let fault = format!("names a file that cannot be read: {error}");
                 ConfigError::new("AUTHFLOW_SIGNING_KEY_FILE", fault, "/etc/authflow/signing-key.pem")
             })?;
-            self.signing_key_pem = Some(SecretString::from(pem));
+            self.signing_key = Some(SecretString::from(key));
         }
         variables.set("AUTHFLOW_REGISTRATION", "closed", &mut self.registration, |text| match text {
             "open" => Some(Registration::Open),
@@ -91,6 +92,7 @@ impl AuthConfig {
         variables.set("AUTHFLOW_REFRESH_TTL", "14d", &mut self.refresh_ttl, duration)?;
         variables.set("AUTHFLOW_SESSION_TTL", "30d", &mut self.session_ttl, duration)?;
         variables.set("AUTHFLOW_REFRESH_GRACE", "30s", &mut self.refresh_grace, duration)?;
+        variables.set("AUTHFLOW_SIGNING_KEY_TTL", "90d", &mut self.signing_key_ttl, duration)?;
         let required = &mut self.refresh_requires_access_token;
         variables.set("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "true", required, switch)
     }
@@ -114,8 +116,10 @@ impl AuthConfig {
     }
 
     fn read_resources(&mut self, variables: &mut Variables) -> Result<(), ConfigError> {
-        let connections = |text: &str| whole(text).and_then(|number| u32::try_from(number).ok());
-        variables.set("AUTHFLOW_DATABASE_POOL", "16", &mut self.database_pool, connections)?;
+        let number = |text: &str| whole(text).and_then(|number| u32::try_from(number).ok());
+        variables.set("AUTHFLOW_DATABASE_POOL", "16", &mut self.database_pool, number)?;
+        variables.set("AUTHFLOW_PRUNE_INTERVAL", "5m", &mut self.prune_interval, duration)?;
+        variables.set("AUTHFLOW_MAX_SESSIONS", "100", &mut self.max_sessions, number)?;
         variables.set("AUTHFLOW_PREPARED_STATEMENTS", "true", &mut self.prepared_statements, switch)?;
         variables.set("AUTHFLOW_HASH_MEMORY", "256MiB", &mut self.hash_memory, size)
     }
@@ -237,10 +241,16 @@ mod tests {
             ("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "yes"),
             ("AUTHFLOW_REFRESH_FORMAT", "paseto"),
             ("AUTHFLOW_SIGNING_ALG", "none"),
+            ("AUTHFLOW_SIGNING_ALG_FORCE", "yes"),
+            ("AUTHFLOW_SIGNING_KEY_TTL", "1h"),
             ("AUTHFLOW_SIGNING_KEY_FILE", "/nonexistent/key.pem"),
             ("AUTHFLOW_ALLOWED_ORIGINS", "app.example.com"),
             ("AUTHFLOW_TRUSTED_PROXIES", "everybody"),
             ("AUTHFLOW_DATABASE_POOL", "0"),
+            ("AUTHFLOW_MAX_SESSIONS", "0"),
+            ("AUTHFLOW_PRUNE_INTERVAL", "25h"),
+            ("AUTHFLOW_PRUNE_INTERVAL", "often"),
+            ("AUTHFLOW_MAX_SESSIONS", "many"),
             ("AUTHFLOW_PREPARED_STATEMENTS", "no"),
             ("AUTHFLOW_HASH_MEMORY", "1MiB"),
             ("AUTHFLOW_COOKIE_NAME", "a;b"),

@@ -2,6 +2,7 @@
 
 mod env;
 mod error;
+mod keys;
 mod parts;
 mod values;
 
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
 
 pub use self::error::ConfigError;
+pub(crate) use self::keys::misfit;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
@@ -67,9 +69,14 @@ pub struct AuthConfig {
     pub(crate) session_ttl: Duration,
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
+    pub(crate) max_sessions: u32,
+    pub(crate) prune_interval: Duration,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
-    pub(crate) signing_key_pem: Option<SecretString>,
+    pub(crate) signing_algorithm_force: bool,
+    pub(crate) signing_key_ttl: Duration,
+    /// Given by hand: PKCS#8 PEM or a JWK.
+    pub(crate) signing_key: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) database_pool: u32,
@@ -100,9 +107,13 @@ impl AuthConfig {
             session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
+            max_sessions: 100,
+            prune_interval: Duration::from_secs(5 * 60),
             refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
-            signing_key_pem: None,
+            signing_algorithm_force: false,
+            signing_key_ttl: Duration::from_secs(90 * 24 * 60 * 60),
+            signing_key: None,
             allowed_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
             database_pool: 16,
@@ -148,10 +159,20 @@ setters! {
     /// Whether a refresh needs the access token as well. Defaults to `true`; `false` serves clients that keep it in memory
     /// only, and then demands a same-origin `Origin` or `Sec-Fetch-Site`.
     refresh_requires_access_token: bool,
+    /// How many sessions a user may have at once; a login beyond that ends the oldest. Defaults to 100; 1 to 10,000.
+    max_sessions: u32,
+    /// How often what nobody needs any more is deleted (see [`Auth::prune`](crate::Auth::prune)). Defaults to 5 minutes; at most
+    /// 24 hours; 0 leaves it to calls of that function.
+    prune_interval: Duration,
     /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
     refresh_format: RefreshFormat,
-    /// The algorithm of access tokens. Defaults to EdDSA.
+    /// The algorithm of access tokens. Defaults to EdDSA. Between EdDSA and ES256 it can be changed at any time: a key of the
+    /// other algorithm is announced and takes over, and nobody is logged out.
     signing_algorithm: SigningAlgorithm,
+    /// Lets the algorithm be changed to or from HS256 although that logs everybody out. Defaults to `false`.
+    signing_algorithm_force: bool,
+    /// How long a stored key signs before the next takes over by itself. Defaults to 90 days; at least one.
+    signing_key_ttl: Duration,
     /// Whether `/register` makes users. Defaults to open.
     registration: Registration,
     /// Proxies whose `X-Forwarded-For` is believed. Defaults to none.
@@ -212,10 +233,18 @@ impl AuthConfig {
         self
     }
 
-    /// A signing key of one's own, Ed25519 or P-256 in PKCS#8 PEM form, instead of the one derived from the secret.
+    /// A signing key of one's own, Ed25519 or P-256 in PKCS#8 PEM form, instead of the stored ones. It is not rotated. Its
+    /// predecessors go on verifying for as long as a session may live.
     #[must_use]
     pub fn signing_key_pem(mut self, pem: impl Into<String>) -> Self {
-        self.signing_key_pem = Some(SecretString::from(pem.into()));
+        self.signing_key = Some(SecretString::from(pem.into()));
+        self
+    }
+
+    /// The same in the form of a private JSON Web Key (RFC 7517). Its `kid` does not matter: key ids are thumbprints.
+    #[must_use]
+    pub fn signing_key_jwk(mut self, jwk: impl Into<String>) -> Self {
+        self.signing_key = Some(SecretString::from(jwk.into()));
         self
     }
 
@@ -280,7 +309,7 @@ impl AuthConfig {
         self.check_names()?;
         self.check_lifetimes()?;
         self.check_resources()?;
-        self.signing_key()?;
+        self.keys()?;
         self.cookie()?;
         self.origins().map(drop)
     }
@@ -325,8 +354,10 @@ impl AuthConfig {
             ("AUTHFLOW_ACCESS_TTL", self.access_ttl, second, day, "30m"),
             ("AUTHFLOW_MOBILE_ACCESS_TTL", self.mobile_access_ttl, second, day, "5m"),
             ("AUTHFLOW_REFRESH_GRACE", self.refresh_grace, Duration::ZERO, 300 * second, "30s"),
+            ("AUTHFLOW_PRUNE_INTERVAL", self.prune_interval, Duration::ZERO, day, "5m"),
             ("AUTHFLOW_REFRESH_TTL", self.refresh_ttl, second, 3_650 * day, "14d"),
             ("AUTHFLOW_SESSION_TTL", self.session_ttl, second, 3_650 * day, "30d"),
+            ("AUTHFLOW_SIGNING_KEY_TTL", self.signing_key_ttl, day, 3_650 * day, "90d"),
         ] {
             if value < least || value > most {
                 let fault = format!("must be from {}s to {}s", least.as_secs(), most.as_secs());
@@ -347,6 +378,9 @@ impl AuthConfig {
     fn check_resources(&self) -> Result<(), ConfigError> {
         if !(1..=1_000).contains(&self.database_pool) {
             return Err(ConfigError::new("AUTHFLOW_DATABASE_POOL", "must be from 1 to 1000", "16"));
+        }
+        if !(1..=10_000).contains(&self.max_sessions) {
+            return Err(ConfigError::new("AUTHFLOW_MAX_SESSIONS", "must be from 1 to 10000", "100"));
         }
         let one_hash = self.hash_params.memory_bytes();
         if self.hash_memory < one_hash {

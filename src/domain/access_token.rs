@@ -8,6 +8,8 @@ use serde::Deserialize;
 use crate::domain::claims::Claims;
 use crate::domain::clock::UnixSeconds;
 use crate::domain::keys::KeySet;
+#[cfg(feature = "jwks-fetch")]
+use crate::domain::keys::MAX_KID_BYTES;
 use crate::domain::{compact, json};
 
 /// The `typ` of an access token (RFC 9068 §2.1).
@@ -86,6 +88,14 @@ impl AccessTokenRules {
         }
         if now >= claims.exp + self.leeway { Err(TokenRefused::Expired) } else { Ok(()) }
     }
+}
+
+/// The key that a token of the right form names. Nothing vouches for it: good for a look-up, and for nothing else.
+#[cfg(feature = "jwks-fetch")]
+pub(crate) fn unverified_key_id(token: &str) -> Option<String> {
+    let token = compact::split(token)?;
+    let header: Header = json::from_slice(&token.header).ok()?;
+    header.is_access_token().then_some(header.kid).filter(|kid| kid.len() <= MAX_KID_BYTES)
 }
 
 /// The header of a token: these members and no others. Keys and certificates in it (`jwk`, `jku`, `x5u`, `x5c`),

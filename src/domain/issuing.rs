@@ -31,16 +31,16 @@ impl Subject {
 
 /// Signs access tokens for one application.
 pub(crate) struct TokenIssuer {
-    pub(crate) key: SigningKey,
     pub(crate) issuer: String,
     pub(crate) audience: String,
     pub(crate) client_id: String,
 }
 
 impl TokenIssuer {
-    /// An access token that lives `life` seconds from `now`, which is the database's time.
+    /// An access token signed with `key` that lives `life` seconds from `now`, which is the database's time.
     pub(crate) fn issue(
         &self,
+        key: &SigningKey,
         subject: Subject,
         now: UnixSeconds,
         life: UnixSeconds,
@@ -60,6 +60,6 @@ impl TokenIssuer {
             scope: subject.scopes.join(" "),
             extra: subject.extra,
         };
-        self.key.sign(TYP, &claims)
+        key.sign(TYP, &claims)
     }
 }

@@ -73,10 +73,12 @@ pub(crate) enum RevocationReason {
     Expired,
     /// A refresh token came that is newer than the database: the database is an older copy.
     DatabaseRestored,
+    /// Its last access token was signed with a key that is compromised.
+    KeyCompromised,
 }
 
 impl RevocationReason {
-    const ALL: [(Self, &'static str); 12] = [
+    const ALL: [(Self, &'static str); 13] = [
         (Self::LoggedOut, "logged_out"),
         (Self::Replaced, "replaced"),
         (Self::RevokedByUser, "revoked_by_user"),
@@ -89,6 +91,7 @@ impl RevocationReason {
         (Self::Idle, "idle"),
         (Self::Expired, "expired"),
         (Self::DatabaseRestored, "database_restored"),
+        (Self::KeyCompromised, "key_compromised"),
     ];
 
     /// The word in `authflow.sessions.revoked_reason`.
@@ -117,6 +120,26 @@ pub(crate) struct Device {
     pub(crate) name: Option<String>,
     pub(crate) user_agent: Option<String>,
     pub(crate) ip: Option<String>,
+}
+
+/// A live session as its user sees it in a list.
+#[derive(Debug, Clone)]
+pub(crate) struct ListedSession {
+    pub(crate) id: SessionId,
+    pub(crate) transport: Transport,
+    pub(crate) device: Device,
+    pub(crate) created_at: DateTime<Utc>,
+    /// When its newest refresh token was issued.
+    pub(crate) last_seen_at: DateTime<Utc>,
+    /// The nearer of its idle and its absolute end.
+    pub(crate) expires_at: DateTime<Utc>,
+}
+
+/// A session that an operation has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndedSession {
+    pub(crate) id: SessionId,
+    pub(crate) transport: Transport,
 }
 
 /// A live session as its tokens need it, read in the moment `now` of the database.

@@ -1,13 +1,20 @@
 //! The verifier: what a guard needs, and all a service needs that only checks tokens.
 
+#[cfg(feature = "jwks-fetch")]
+mod following;
+
 use std::sync::Arc;
+#[cfg(feature = "jwks-fetch")]
+use std::sync::OnceLock;
 
 use arc_swap::ArcSwap;
 
+#[cfg(feature = "jwks-fetch")]
+pub(crate) use self::following::WeakVerifier;
 use crate::domain::access_token::{AccessTokenRules, TimeCheck, TokenRefused};
 use crate::domain::claims::Claims;
 use crate::domain::clock::{Clock, UnixSeconds};
-use crate::domain::keys::{KeyError, KeySet};
+use crate::domain::keys::{KeyError, KeySet, PublicKey};
 use crate::domain::revocations::Revocations;
 use crate::domain::token_cache::TokenCache;
 
@@ -36,6 +43,8 @@ struct Inner {
     rules: AccessTokenRules,
     clock: Clock,
     revocations: Revocations,
+    #[cfg(feature = "jwks-fetch")]
+    on_unknown_key: OnceLock<following::UnknownKeyHook>,
 }
 
 /// Keys, and what was verified by them. They change together: a new set of keys starts with nothing verified, so that
@@ -58,15 +67,37 @@ impl Verifier {
         issuer: impl Into<String>,
         audience: impl Into<String>,
     ) -> Result<Self, KeyError> {
-        let rules =
-            AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY };
-        Ok(Self::new(KeySet::from_jwks(jwks.as_bytes())?, rules, Clock::System))
+        let keys = KeySet::from_jwks(jwks.as_bytes())?;
+        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
+    }
+
+    /// A verifier for tokens of `issuer` meant for `audience`, by public keys that are given by hand.
+    ///
+    /// Like [`from_jwks`](Self::from_jwks) it knows of no revocations.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyError`] if there is no key, or two of them have one name.
+    pub fn from_keys(
+        keys: impl IntoIterator<Item = PublicKey>,
+        issuer: impl Into<String>,
+        audience: impl Into<String>,
+    ) -> Result<Self, KeyError> {
+        let keys = KeySet::new(keys.into_iter().map(PublicKey::into_verifying))?;
+        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
     }
 
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
         let revocations = Revocations::default();
         let trusted = ArcSwap::from_pointee(Trusted { keys, verified: TokenCache::new() });
-        Self(Arc::new(Inner { trusted, rules, clock, revocations }))
+        Self(Arc::new(Inner {
+            trusted,
+            rules,
+            clock,
+            revocations,
+            #[cfg(feature = "jwks-fetch")]
+            on_unknown_key: OnceLock::new(),
+        }))
     }
 
     /// Verifies an access token (RFC 9068 §4) and that its session is not known to have ended.
@@ -75,7 +106,7 @@ impl Verifier {
     ///
     /// [`TokenRefused`] says whether the token is invalid, expired or of an ended session.
     pub fn verify(&self, token: &str) -> Result<Arc<Claims>, TokenRefused> {
-        let Inner { trusted, rules, clock, revocations } = &*self.0;
+        let Inner { trusted, rules, clock, revocations, .. } = &*self.0;
         let (trusted, now) = (trusted.load(), clock.now());
         let claims = match trusted.verified.get(token) {
             Some(claims) => {
@@ -83,7 +114,10 @@ impl Verifier {
                 claims
             }
             None => {
-                let claims = Arc::new(rules.verify(&trusted.keys, token, TimeCheck::At(now))?);
+                let verified = rules.verify(&trusted.keys, token, TimeCheck::At(now));
+                #[cfg(feature = "jwks-fetch")]
+                let verified = verified.inspect_err(|_| self.report_unknown_key(token));
+                let claims = Arc::new(verified?);
                 trusted.verified.insert(token, &claims);
                 claims
             }
@@ -106,6 +140,11 @@ impl Verifier {
         look(&self.0.trusted.load().keys)
     }
 
+    /// Verifies by other keys from now on. Tokens of a key that is no longer among them are refused at once.
+    pub(crate) fn set_keys(&self, keys: KeySet) {
+        self.0.trusted.store(Arc::new(Trusted { keys, verified: TokenCache::new() }));
+    }
+
     pub(crate) fn clock(&self) -> &Clock {
         &self.0.clock
     }
@@ -113,6 +152,11 @@ impl Verifier {
     pub(crate) fn revocations(&self) -> &Revocations {
         &self.0.revocations
     }
+}
+
+/// The rules of a service that only verifies.
+pub(crate) fn rules(issuer: impl Into<String>, audience: impl Into<String>) -> AccessTokenRules {
+    AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY }
 }
 
 #[cfg(test)]
@@ -128,19 +172,19 @@ mod tests {
     const NOW: i64 = 1_800_000_000;
 
     /// A verifier at that time, and what issues tokens for it.
-    fn world(now: i64) -> (Verifier, TokenIssuer) {
+    fn world(now: i64) -> (Verifier, (TokenIssuer, SigningKey)) {
         let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
         let key = SigningKey::derive(&secret, SigningAlgorithm::EdDsa).unwrap();
         let keys = KeySet::new([key.verifying().clone()]).unwrap();
         let [issuer, audience, client_id] = ["issuer", "api", "app"].map(str::to_owned);
         let rules = AccessTokenRules { issuer: issuer.clone(), audience: audience.clone(), leeway: 5 };
         let clock = Clock::database(DateTime::from_timestamp(now, 0).unwrap());
-        (Verifier::new(keys, rules, clock), TokenIssuer { key, issuer, audience, client_id })
+        (Verifier::new(keys, rules, clock), (TokenIssuer { issuer, audience, client_id }, key))
     }
 
-    fn token(issuer: &TokenIssuer, session: SessionId) -> String {
+    fn token((issuer, key): &(TokenIssuer, SigningKey), session: SessionId) -> String {
         let subject = Subject::plain(session, NOW);
-        issuer.issue(subject, NOW, 60).unwrap()
+        issuer.issue(key, subject, NOW, 60).unwrap()
     }
 
     #[test]
@@ -157,6 +201,17 @@ mod tests {
             "one issued later as well"
         );
         assert!(verifier.verify(&token(&issuer, other)).is_ok());
+    }
+
+    #[test]
+    fn what_was_verified_before_goes_with_its_key() {
+        let (verifier, issuer) = world(NOW);
+        let token = token(&issuer, SessionId::new());
+        assert!(verifier.verify(&token).is_ok());
+        let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+        let other = SigningKey::derive(&secret, SigningAlgorithm::Es256).unwrap();
+        verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap());
+        assert_eq!(verifier.verify(&token), Err(TokenRefused::Invalid));
     }
 
     #[test]
@@ -183,7 +238,9 @@ mod tests {
         let jwks = verifier.with_keys(|keys| serde_json::json!({ "keys": keys.public() })).to_string();
         let elsewhere = Verifier::from_jwks(&jwks, "issuer", "api").unwrap();
         let subject = |session| Subject::plain(session, 0);
-        let fresh = issuer.issue(subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
+        let (issuer, key) = issuer;
+        let fresh =
+            issuer.issue(&key, subject(SessionId::new()), chrono::Utc::now().timestamp(), 60).unwrap();
         assert!(elsewhere.verify(&fresh).is_ok());
         assert!(Verifier::from_jwks(&jwks, "issuer", "other").unwrap().verify(&fresh).is_err());
         assert!(Verifier::from_jwks(&jwks, "other", "api").unwrap().verify(&fresh).is_err());

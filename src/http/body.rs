@@ -23,6 +23,10 @@ pub(super) struct Command<T>(pub(super) T);
 /// The members of a command none of which is required: the body may be left out together with its Content-Type.
 pub(super) struct OptionalCommand<T>(pub(super) T);
 
+/// The members of a command that has none: normally there is no body, and an empty object is as good.
+#[derive(serde::Deserialize, Default)]
+pub(super) struct Nothing {}
+
 impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
     type Error = AuthError;
     type Future = LocalBoxFuture<'static, Result<Self, AuthError>>;

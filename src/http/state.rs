@@ -147,13 +147,14 @@ impl From<ServiceError> for AuthError {
             Rejected::WeakPassword(detail) => return Self::with_detail(ErrorCode::WeakPassword, detail),
             Rejected::EmailTaken => ErrorCode::EmailTaken,
             Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
+            Rejected::WrongPassword => ErrorCode::WrongPassword,
             Rejected::HostRefused => ErrorCode::Forbidden,
             Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,
             Rejected::RefreshTokenExpired => ErrorCode::RefreshTokenExpired,
             Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,
             Rejected::SessionRevoked => ErrorCode::SessionRevoked,
             Rejected::TokenMismatch => ErrorCode::TokenMismatch,
-            Rejected::UnknownUser => ErrorCode::NotFound,
+            Rejected::UnknownUser | Rejected::UnknownSession => ErrorCode::NotFound,
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The parts of the program.
 
 pub(crate) mod environment;
+pub(crate) mod keys;
+pub(crate) mod prune;
 pub(crate) mod screen;
 pub(crate) mod serve;
 

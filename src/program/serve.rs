@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use actix_authflow::{Auth, AuthConfig, AuthError, Authenticated, ErrorCode};
 use actix_cors::Cors;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header;
-use actix_web::middleware::Logger;
+use actix_web::middleware::{Logger, Next, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
@@ -26,6 +28,7 @@ pub(crate) async fn serve() -> Result {
         App::new()
             .configure(|app| routes(app, &auth))
             .wrap(cors(&app_config))
+            .wrap(from_fn(all_or_nothing))
             .wrap(access_log())
             .wrap(auth.hide_cookie())
     })
@@ -88,4 +91,51 @@ fn cors(config: &AuthConfig) -> Cors {
         .origins_allowed()
         .iter()
         .fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
+}
+
+/// An answer that names no allowed origin carries no other CORS header either: an unknown origin learns nothing.
+async fn all_or_nothing(
+    request: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> std::result::Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let mut response = next.call(request).await?;
+    let headers = response.headers_mut();
+    if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        for name in [header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
+            headers.remove(name);
+        }
+    }
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_authflow::ServerSecret;
+    use actix_web::test::{TestRequest, call_service, init_service};
+
+    use super::*;
+
+    async fn cors_headers(allowed: &[&str], origin: &str) -> Vec<String> {
+        let secret = ServerSecret::new("9mZ2vQ4tXb7LwKc1RyHn6GsJ0pDfAeUo").unwrap();
+        let allowed = allowed.iter().map(|origin| (*origin).to_owned()).collect();
+        let config = AuthConfig::new("postgres://localhost/app", secret).allowed_origins(allowed);
+        let app = App::new()
+            .route("/", web::get().to(HttpResponse::Ok))
+            .wrap(cors(&config))
+            .wrap(from_fn(all_or_nothing));
+        let app = init_service(app).await;
+        let request = TestRequest::get().uri("/").insert_header((header::ORIGIN, origin)).to_request();
+        let response = call_service(&app, request).await;
+        let names = response.headers().keys().map(|name| name.as_str().to_owned());
+        names.filter(|name| name.starts_with("access-control-")).collect()
+    }
+
+    #[actix_web::test]
+    async fn only_a_listed_origin_gets_cors_headers() {
+        let listed = cors_headers(&["https://app.example.com"], "https://app.example.com").await;
+        assert!(listed.contains(&"access-control-allow-origin".to_owned()));
+        assert!(listed.contains(&"access-control-allow-credentials".to_owned()));
+        assert!(cors_headers(&["https://app.example.com"], "https://evil.example").await.is_empty());
+        assert!(cors_headers(&[], "https://app.example.com").await.is_empty());
+    }
 }

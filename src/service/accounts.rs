@@ -3,7 +3,7 @@
 use super::error::{Rejected, ServiceError};
 use super::{Outcome, Service};
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::session::RevocationReason;
+use crate::domain::session::{EndedSession, RevocationReason};
 use crate::domain::user::User;
 use crate::store::{NewUser, Session, StoreError};
 
@@ -73,11 +73,8 @@ impl Service {
 
     /// Ends every session of a user.
     pub(crate) fn revoke_sessions(&self, user: UserId, reason: RevocationReason) -> Outcome<usize> {
-        let ended = self.store.transaction(|session| end_all(session, user, reason));
-        match ended {
-            Ok(ended) => Outcome { result: Ok(ended.len()), ended },
-            Err(error) => Outcome::from(ServiceError::from(error)),
-        }
+        let Outcome { result, ended } = self.end_sessions(user, None, reason);
+        Outcome { result: result.map(|ended| ended.len()), ended }
     }
 
     /// `users` first, then `sessions`: a login or refresh under way holds `FOR SHARE` on one of them and is either waited
@@ -89,22 +86,28 @@ impl Service {
         change: impl Fn(&mut Session<'_>) -> Result<bool, StoreError>,
     ) -> Outcome<()> {
         let ended = self.store.transaction(|session| {
-            if change(session)? { end_all(session, user, reason).map(Some) } else { Ok(None) }
+            if change(session)? { end_all(session, user, None, reason).map(Some) } else { Ok(None) }
         });
         match ended {
-            Ok(Some(ended)) => Outcome { result: Ok(()), ended },
+            Ok(Some(ended)) => Outcome::new(Ok(()), ids(&ended)),
             Ok(None) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
     }
 }
 
-fn end_all(
+/// Ends every session of a user but for the kept one. The user's row has been locked before, in the same transaction.
+pub(super) fn end_all(
     session: &mut Session<'_>,
     user: UserId,
+    kept: Option<SessionId>,
     reason: RevocationReason,
-) -> Result<Vec<SessionId>, StoreError> {
-    let ended = session.revoke_all(user, reason)?;
-    session.delete_chains(&ended)?;
+) -> Result<Vec<EndedSession>, StoreError> {
+    let ended = session.revoke_all(user, kept, reason)?;
+    session.delete_chains(&ids(&ended))?;
     Ok(ended)
+}
+
+pub(super) fn ids(ended: &[EndedSession]) -> Vec<SessionId> {
+    ended.iter().map(|ended| ended.id).collect()
 }

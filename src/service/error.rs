@@ -11,6 +11,8 @@ pub(crate) enum Rejected {
     EmailTaken,
     /// Unknown user, wrong password, disabled, no password: not told apart.
     InvalidCredentials,
+    /// The current password is not what was given for it, at its change.
+    WrongPassword,
     /// A hook of the host's does not want this user or this token.
     HostRefused,
     /// Not a refresh token of a session of this transport.
@@ -25,6 +27,8 @@ pub(crate) enum Rejected {
     TokenMismatch,
     /// No such user.
     UnknownUser,
+    /// The user has no such session.
+    UnknownSession,
 }
 
 /// Anything but success.

@@ -7,6 +7,7 @@ use super::error::ServiceError;
 use super::hooks::{ExtraClaims, TokenSubject};
 use super::{Grant, Service};
 use crate::domain::issuing::Subject;
+use crate::domain::keys::SigningKey;
 use crate::domain::refresh_jwt::{Contents, RefreshFormat};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::{LiveSession, Transport};
@@ -42,11 +43,13 @@ impl Service {
         }
     }
 
-    /// Signs the access token that goes with `refresh_token`. No connection is held meanwhile.
+    /// Signs the access token that goes with `refresh_token`, with the key that is noted for it. No connection is held
+    /// meanwhile.
     pub(super) fn grant(
         &self,
         admitted: Admitted,
         refresh_token: RefreshToken,
+        key: &SigningKey,
     ) -> Result<Grant, ServiceError> {
         let Admitted { session, claims } = admitted;
         let refresh_token = self.wrap(&session, &refresh_token)?;
@@ -65,7 +68,7 @@ impl Service {
         };
         let access_token = self
             .issuer
-            .issue(subject, session.now.timestamp(), life.num_seconds())
+            .issue(key, subject, session.now.timestamp(), life.num_seconds())
             .map_err(signing_failed)?;
         Ok(Grant {
             access_token,

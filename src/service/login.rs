@@ -70,31 +70,36 @@ impl Service {
         request: &SessionRequest,
         refused: Rejected,
     ) -> Outcome<Grant> {
-        let (new, token) = self.new_session(user, version, request);
+        let key = self.keyring.signing_key();
+        let (new, token) = self.new_session(user, version, request, &key);
         let start = |session: &mut Session<'_>| self.start_and_replace(session, &new, request.replaces);
         // What is one statement needs no transaction around it, which would cost two round trips.
         let alone = request.replaces.is_none() && self.hooks.claims.is_none();
         let started = if alone { self.store.run(start) } else { self.store.transaction(start) };
         match started {
-            Ok(Some(admitted)) => Outcome::new(self.grant(admitted, token), request.replaces),
+            Ok(Some((admitted, others))) => {
+                let evicted = self.evict_oldest(user, others);
+                let ended = request.replaces.into_iter().chain(evicted);
+                Outcome::new(self.grant(admitted, token, &key), ended)
+            }
             Ok(None) => Outcome::from(ServiceError::from(refused)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
     }
 
-    /// Starts a session and ends the one it replaces. `None` if the user may not have one.
+    /// Starts a session and ends the one it replaces; says how many others there are. `None` if the user may not have one.
     pub(super) fn start_and_replace(
         &self,
         session: &mut Session<'_>,
         new: &NewSession,
         replaces: Option<SessionId>,
-    ) -> Result<Option<Admitted>, StoreError> {
-        let Started::Live(live) = session.start_session(new)? else { return Ok(None) };
+    ) -> Result<Option<(Admitted, i64)>, StoreError> {
+        let Started::Live { session: live, others } = session.start_session(new)? else { return Ok(None) };
         if let Some(replaced) = replaces {
             session.revoke(replaced, RevocationReason::Replaced)?;
             session.delete_chains(&[replaced])?;
         }
-        self.admit(live).map(Some)
+        Ok(Some((self.admit(live)?, others)))
     }
 }

@@ -3,13 +3,19 @@
 mod accounts;
 pub(crate) mod error;
 pub(crate) mod hooks;
+pub(crate) mod housekeeper;
+pub(crate) mod housekeeping;
 mod issue;
+pub(crate) mod keyring;
 mod login;
 mod logout;
+mod password;
 mod refresh;
 mod register;
 pub(crate) mod revocations;
+mod sessions;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::TimeDelta;
@@ -17,10 +23,12 @@ use zeroize::Zeroizing;
 
 use self::error::ServiceError;
 use self::hooks::Hooks;
+use self::keyring::Keyring;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::issuing::TokenIssuer;
+use crate::domain::keys::SigningKey;
 use crate::domain::password::hash::Hasher;
 use crate::domain::password::policy::PasswordPolicy;
 use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
@@ -52,9 +60,12 @@ pub(crate) struct Service {
     pub(crate) envelopes: Envelopes,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) issuer: TokenIssuer,
+    pub(crate) keyring: Arc<Keyring>,
     pub(crate) hasher: Hasher,
     pub(crate) policy: PasswordPolicy,
     pub(crate) lifetimes: Lifetimes,
+    /// Of one user, at once.
+    pub(crate) max_sessions: u32,
     pub(crate) hooks: Hooks,
 }
 
@@ -134,12 +145,13 @@ impl Service {
         self.store.run(|session| session.find_user(id))
     }
 
-    /// A session yet to be stored, and its first refresh token.
+    /// A session yet to be stored, and its first refresh token. `key` will sign the access token.
     fn new_session(
         &self,
         user: UserId,
         credentials_version: Option<i32>,
         request: &SessionRequest,
+        key: &SigningKey,
     ) -> (NewSession, RefreshToken) {
         let id = SessionId::new();
         let token = self.refresh_keys.first(id);
@@ -154,6 +166,7 @@ impl Service {
             refresh_life: self.lifetimes.refresh,
             digest: token.digest(),
             nonce: Nonce::random(),
+            signed_by: key.kid().to_owned(),
         };
         (session, token)
     }

@@ -8,8 +8,8 @@ use super::{Grant, Outcome, Service};
 use crate::domain::ids::UserId;
 use crate::domain::refresh_token::{Nonce, RefreshToken};
 use crate::domain::rotation::{Decision, Presented, Refusal, decide};
-use crate::domain::session::{LiveSession, Transport};
-use crate::store::{Rotation, Session, StoreError};
+use crate::domain::session::{LiveSession, RevocationReason, Transport};
+use crate::store::{ChainRead, Rotation, Session, StoreError};
 
 /// How often the insertion is tried when the rule says that it should have worked: the window may pass, or a competing
 /// transaction may roll back, between the insertion and the second look.
@@ -36,6 +36,7 @@ impl Service {
     pub(crate) fn refresh(&self, request: &RefreshRequest) -> Outcome<Grant> {
         let nonce = Nonce::random();
         let successor = self.refresh_keys.successor(&request.token, &nonce);
+        let key = self.keyring.signing_key();
         let rotation = Rotation {
             session: request.token.session(),
             user: request.user,
@@ -48,6 +49,7 @@ impl Service {
             successor: successor.digest(),
             grace: self.lifetimes.grace,
             refresh_life: self.lifetimes.refresh,
+            signed_by: key.kid().to_owned(),
         };
         // Before the rotation, because what the host refuses must consume nothing.
         let claims = match self.claims_for(&rotation) {
@@ -57,7 +59,7 @@ impl Service {
         };
         match self.store.run(|session| self.rotate(session, &rotation, &request.token, &successor)) {
             Ok(Refreshed::Granted(session, token)) => {
-                Outcome::new(self.grant(Admitted { session, claims }, token), [])
+                Outcome::new(self.grant(Admitted { session, claims }, token, &key), [])
             }
             Ok(Refreshed::Refused(refusal)) => {
                 let ended = refusal.ends_session().map(|reason| {
@@ -77,12 +79,11 @@ impl Service {
             return Ok(Map::new());
         }
         let Rotation { session: id, presented, grace, .. } = rotation;
-        let read = self.store.run(|session| session.read_chain(*id, presented.generation))?;
+        let generation = presented.generation;
+        let read = self.store.run(|session| session.read_chain(*id, generation, &rotation.signed_by))?;
         match read {
-            Some((chain, live))
-                if !matches!(decide(presented, Some(&chain), *grace), Decision::Refuse(_)) =>
-            {
-                self.host_claims(&live)
+            Some(read) if !matches!(decide(presented, Some(&read.chain), *grace), Decision::Refuse(_)) => {
+                self.host_claims(&read.live)
             }
             _ => Ok(Map::new()),
         }
@@ -99,19 +100,21 @@ impl Service {
             if let Some(live) = session.rotate(rotation)? {
                 return Ok(Refreshed::Granted(live, successor.clone()));
             }
-            let (chain, live) = session.read_chain(rotation.session, rotation.presented.generation)?.unzip();
-            let users = (live.as_ref().map(|live| live.user), rotation.user);
+            let generation = rotation.presented.generation;
+            let read = session.read_chain(rotation.session, generation, &rotation.signed_by)?;
+            let users = (read.as_ref().map(|read| read.live.user), rotation.user);
             if let (Some(owner), Some(named)) = users
                 && owner != named
             {
                 return Ok(Refreshed::Mismatch);
             }
-            let refusal = match (decide(&rotation.presented, chain.as_ref(), rotation.grace), live) {
+            let chain = read.as_ref().map(|read| &read.chain);
+            let refusal = match (decide(&rotation.presented, chain, rotation.grace), read) {
                 (Decision::Rotate, _) => continue,
-                (Decision::SameAgain, Some(live)) => return Ok(Refreshed::Granted(live, token.clone())),
-                (Decision::SameSuccessor { nonce, digest }, Some(live)) => {
+                (Decision::SameAgain, Some(read)) => return again(session, rotation, read, token.clone()),
+                (Decision::SameSuccessor { nonce, digest }, Some(read)) => {
                     match self.refresh_keys.known_successor(token, &nonce, &digest) {
-                        Some(known) => return Ok(Refreshed::Granted(live, known)),
+                        Some(known) => return again(session, rotation, read, known),
                         // Derived under a key that this node does not have.
                         None => Refusal::Invalid,
                     }
@@ -128,11 +131,46 @@ impl Service {
     }
 }
 
+/// A token that was given before, with a new access token. The row says which keys signed for it, so that all sessions
+/// of a compromised one can be found; only where the keys have just changed is there anything to add.
+fn again(
+    session: &mut Session<'_>,
+    rotation: &Rotation,
+    read: ChainRead,
+    token: RefreshToken,
+) -> Result<Refreshed, StoreError> {
+    if !read.signer_noted {
+        session.add_signer(rotation.session, token.generation(), &rotation.signed_by)?;
+    }
+    Ok(Refreshed::Granted(read.live, token))
+}
+
+/// The answer agrees with the reason that the session's row holds: an end by time that housekeeping has noted down is still
+/// an end by time.
 fn rejection(refusal: Refusal) -> Rejected {
     match refusal {
         Refusal::Invalid => Rejected::RefreshTokenInvalid,
-        Refusal::Expired => Rejected::RefreshTokenExpired,
+        Refusal::Expired | Refusal::Revoked(RevocationReason::Idle | RevocationReason::Expired) => {
+            Rejected::RefreshTokenExpired
+        }
         Refusal::Reused => Rejected::RefreshTokenReused,
         Refusal::Revoked(_) | Refusal::UserDisabled | Refusal::NewerThanDatabase => Rejected::SessionRevoked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_by_time_is_answered_alike_before_and_after_it_was_noted_down() {
+        for over in [Refusal::Expired, Refusal::Revoked(RevocationReason::Idle)] {
+            assert_eq!(rejection(over), Rejected::RefreshTokenExpired);
+        }
+        assert_eq!(rejection(Refusal::Revoked(RevocationReason::Expired)), Rejected::RefreshTokenExpired);
+        for ended in [RevocationReason::LoggedOut, RevocationReason::Evicted, RevocationReason::UserDisabled]
+        {
+            assert_eq!(rejection(Refusal::Revoked(ended)), Rejected::SessionRevoked);
+        }
     }
 }

@@ -28,10 +28,18 @@ impl Service {
     /// Checks a new password against the policy and hashes it. Neither the user's address nor the application's name may be
     /// the password.
     pub(crate) fn hash_new(&self, password: &SecretString, email: &str) -> Result<String, ServiceError> {
+        self.hash(&self.accept_new(password, email)?)
+    }
+
+    /// Checks a new password against the policy.
+    pub(super) fn accept_new(
+        &self,
+        password: &SecretString,
+        email: &str,
+    ) -> Result<NormalizedPassword, ServiceError> {
         let local_part = email.rsplit_once('@').map_or(email, |(local_part, _)| local_part);
         let accepted = self.policy.accept(password, &[email, local_part, &self.issuer.client_id]);
-        let password = accepted.map_err(|weak| Rejected::WeakPassword(weak.detail()))?;
-        self.hash(&password)
+        Ok(accepted.map_err(|weak| Rejected::WeakPassword(weak.detail()))?)
     }
 
     pub(super) fn hash(&self, password: &NormalizedPassword) -> Result<String, ServiceError> {
@@ -48,17 +56,20 @@ impl Service {
             roles: Vec::new(),
             scopes: Vec::new(),
         };
-        let (new, token) = self.new_session(user.id, None, request);
+        let key = self.keyring.signing_key();
+        let (new, token) = self.new_session(user.id, None, request, &key);
         let registered = self.store.transaction(|session| {
             if self.insert_user(session, &user)?.is_none() {
                 return Ok(Registered::Taken);
             }
             let started = self.start_and_replace(session, &new, request.replaces)?;
             let impossible = StoreError::Corrupt("a user made in this transaction has no session");
-            started.map(Registered::Live).ok_or(impossible)
+            started.map(|(admitted, _)| Registered::Live(admitted)).ok_or(impossible)
         });
         match registered {
-            Ok(Registered::Live(admitted)) => Outcome::new(self.grant(admitted, token), request.replaces),
+            Ok(Registered::Live(admitted)) => {
+                Outcome::new(self.grant(admitted, token, &key), request.replaces)
+            }
             Ok(Registered::Taken) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),

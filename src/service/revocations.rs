@@ -1,5 +1,6 @@
-//! Keeping this node's memory of ended sessions, and its clock, in step with the database.
+//! Keeping this node's memory of ended sessions, its clock and its keys in step with the database.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use diesel::PgConnection;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::ids::SessionId;
 use crate::domain::verifier::Verifier;
+use crate::service::keyring::Keyring;
 use crate::store::{Session, Store, StoreError};
 
 /// How often the database is asked.
@@ -40,11 +42,11 @@ pub(crate) fn database_time(store: &Store) -> Result<DateTime<Utc>, StoreError> 
 
 impl RevocationWatch {
     /// Loads everything once, and starts to watch. The connection is one of its own: a busy pool must not delay it.
-    pub(crate) fn start(store: Store, verifier: Verifier) -> Result<Self, StoreError> {
+    pub(crate) fn start(store: Store, verifier: Verifier, keyring: Arc<Keyring>) -> Result<Self, StoreError> {
         let mut connection = store.dedicated()?;
         load(&mut connection, &verifier, ALL)?;
         let (stop, stopped) = channel();
-        let watch = move || watch(&store, connection, &verifier, &stopped);
+        let watch = move || watch(&store, connection, &verifier, &keyring, &stopped);
         let thread = std::thread::Builder::new().name("authflow-revocations".into()).spawn(watch);
         let thread = thread.map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { stop: Some(stop), thread: Some(thread) })
@@ -61,7 +63,13 @@ impl Drop for RevocationWatch {
     }
 }
 
-fn watch(store: &Store, connection: PgConnection, verifier: &Verifier, stopped: &Receiver<()>) {
+fn watch(
+    store: &Store,
+    connection: PgConnection,
+    verifier: &Verifier,
+    keyring: &Keyring,
+    stopped: &Receiver<()>,
+) {
     let mut connection = Some(connection);
     let mut loaded = Instant::now();
     while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
@@ -69,6 +77,9 @@ fn watch(store: &Store, connection: PgConnection, verifier: &Verifier, stopped: 
         let window = if everything { ALL } else { WINDOW };
         let read = connection.take().map_or_else(|| store.dedicated(), Ok).and_then(|mut open| {
             load(&mut open, verifier, window)?;
+            if let Err(error) = keyring.sync(|| Session::from(&mut open).read_keys()) {
+                tracing::error!(%error, "the signing keys could not be brought up to date; trying again");
+            }
             Ok(open)
         });
         match read {

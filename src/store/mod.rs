@@ -1,12 +1,17 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
 mod deadline;
+mod housekeeping;
 pub(crate) mod migrations;
+mod password_change;
 mod refresh_tokens;
 #[expect(unreachable_pub, reason = "generated")]
 mod schema;
 mod sessions;
+mod signers;
+mod signing_keys;
 mod statement;
+mod user_sessions;
 mod users;
 
 use std::time::Duration;
@@ -18,8 +23,11 @@ use diesel::{Connection, PgConnection, QueryResult};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::deadline::until;
-pub(crate) use self::refresh_tokens::Rotation;
+pub(crate) use self::housekeeping::Deleted;
+pub(crate) use self::password_change::{Change, OwnAccount};
+pub(crate) use self::refresh_tokens::{ChainRead, Rotation};
 pub(crate) use self::sessions::{NewSession, Started};
+pub(crate) use self::signing_keys::Keys;
 pub(crate) use self::users::{NewUser, UserInsertion};
 
 /// How often a statement that lost a race (40001, 40P01) is tried before the race is given up.

@@ -24,6 +24,8 @@ pub(crate) struct Rotation {
     pub(crate) successor: TokenDigest,
     pub(crate) grace: TimeDelta,
     pub(crate) refresh_life: TimeDelta,
+    /// The key that will sign the access token.
+    pub(crate) signed_by: String,
 }
 
 statement! {
@@ -43,6 +45,7 @@ statement! {
         nonce: Binary = Vec<u8>,
         grace: BigInt = i64,
         refresh_life: BigInt = i64,
+        signed_by: Text = String,
     } -> LiveColumns,
     ", live AS MATERIALIZED (
         SELECT s.id, s.user_id, s.persistent, s.authenticated_at, s.expires_at
@@ -53,9 +56,9 @@ statement! {
     ), clock AS MATERIALIZED (
         SELECT clock_timestamp() AS now FROM live
     ), successor AS (
-        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at, signed_by)
         SELECT live.id, head.generation + 1, input.successor, input.nonce, clock.now,
-               least(live.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
+               least(live.expires_at, clock.now + input.refresh_life * interval '1 microsecond'), ARRAY[input.signed_by]
         FROM input, live, clock, authflow.users u, authflow.refresh_tokens head
         WHERE u.id = live.user_id AND u.disabled_at IS NULL
           AND head.session_id = input.session_id AND head.generation = input.generation AND head.digest = input.digest
@@ -74,10 +77,11 @@ statement! {
 }
 
 statement! {
-    /// All that the rule asks about, in one snapshot.
-    ReadChain { session_id: SqlUuid = Uuid, generation: Integer = i32 }
-    -> (Text, Nullable<Text>, Bool, LiveColumns, LinkColumns, LinkColumns),
+    /// All that the rule asks about, in one snapshot; and whether the key is noted as one that signed for the newest row.
+    ReadChain { session_id: SqlUuid = Uuid, generation: Integer = i32, signed_by: Text = String }
+    -> (Text, Nullable<Text>, Bool, Bool, LiveColumns, LinkColumns, LinkColumns),
     " SELECT s.transport, s.revoked_reason, u.disabled_at IS NOT NULL,
+             coalesce(input.signed_by = ANY (newest.signed_by), false),
              u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at,
              coalesce(newest.issued_at, s.created_at), coalesce(newest.expires_at, s.expires_at), clock_timestamp(),
              newest.generation, newest.digest, newest.nonce, newest.issued_at, newest.expires_at,
@@ -113,11 +117,22 @@ struct LinkRow {
     expires_at: Option<DateTime<Utc>>,
 }
 
+/// What was read of a session and its chain.
+pub(crate) struct ChainRead {
+    /// As the rule sees it.
+    pub(crate) chain: Chain,
+    /// As its tokens would need it.
+    pub(crate) live: LiveSession,
+    /// Whether the newest row says that this key signed.
+    pub(crate) signer_noted: bool,
+}
+
 #[derive(Queryable)]
 struct ChainRow {
     transport: String,
     revoked_reason: Option<String>,
     user_disabled: bool,
+    signer_noted: bool,
     live: LiveRow,
     newest: LinkRow,
     presented: LinkRow,
@@ -138,20 +153,22 @@ impl Session<'_> {
             nonce: presented.own_nonce.0.to_vec(),
             grace: microseconds(rotation.grace),
             refresh_life: microseconds(rotation.refresh_life),
+            signed_by: rotation.signed_by.clone(),
         };
         let row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
         Ok(row.map(|row| row.into_session(*session, presented.transport)))
     }
 
-    /// The chain of a session as the rule sees it, and the session as its tokens would need it.
+    /// The session and its chain, for the one who presented this generation and would sign with this key.
     pub(crate) fn read_chain(
         &mut self,
         session: SessionId,
         generation: Generation,
-    ) -> Result<Option<(Chain, LiveSession)>, StoreError> {
+        signed_by: &str,
+    ) -> Result<Option<ChainRead>, StoreError> {
         // A generation beyond the column's range names no row.
-        let statement =
-            ReadChain { session_id: session.0, generation: i32::try_from(generation).unwrap_or(i32::MAX) };
+        let generation = i32::try_from(generation).unwrap_or(i32::MAX);
+        let statement = ReadChain { session_id: session.0, generation, signed_by: signed_by.to_owned() };
         let row: Option<ChainRow> = statement.get_result(self.connection).optional()?;
         row.map(|row| row.into_chain(session)).transpose()
     }
@@ -165,8 +182,8 @@ impl Session<'_> {
 }
 
 impl ChainRow {
-    fn into_chain(self, session: SessionId) -> Result<(Chain, LiveSession), StoreError> {
-        let transport = self.transport.parse().map_err(|()| StoreError::Corrupt("sessions.transport"))?;
+    fn into_chain(self, session: SessionId) -> Result<ChainRead, StoreError> {
+        let transport = super::sessions::transport(&self.transport)?;
         let revoked = self.revoked_reason.map(|reason| reason.parse()).transpose();
         let chain = Chain {
             now: self.live.now,
@@ -177,7 +194,8 @@ impl ChainRow {
             newest: self.newest.into_link()?,
             presented: self.presented.into_link()?,
         };
-        Ok((chain, self.live.into_session(session, transport)))
+        let live = self.live.into_session(session, transport);
+        Ok(ChainRead { chain, live, signer_noted: self.signer_noted })
     }
 }
 

@@ -16,6 +16,8 @@ pub mod authflow {
             issued_at -> Timestamptz,
             /// The idle end: unused until then, the session is over.
             expires_at -> Timestamptz,
+            /// The keys (`kid`) that signed the access tokens given with this generation: one, or more where a retry fell upon a change of keys. Empty for rows of versions before the key table.
+            signed_by -> Array<Nullable<Text>>,
         }
     }
 
@@ -50,6 +52,34 @@ pub mod authflow {
     }
 
     diesel::table! {
+        /// The keys of access tokens, past ones included. A handful of rows: one per rotation, deleted when no session can hold a token of it.
+        authflow.signing_keys (kid) {
+            /// The key id in the header of tokens: the RFC 7638 thumbprint of the public key.
+            kid -> Text,
+            /// The one algorithm the key is used with, as in the `alg` header.
+            algorithm -> Text,
+            /// Where the private key is: `stored` in this row, `given` by hand to the nodes, or `derived` from AUTHFLOW_SECRET.
+            origin -> Text,
+            /// announced: published, does not sign yet. signing: signs. retired: verifies only. compromised: refused everywhere.
+            state -> Text,
+            /// The public key as published (RFC 7517). Null for HS256, which has none.
+            public_jwk -> Nullable<Text>,
+            /// The private key under AES-256-GCM with a key derived from AUTHFLOW_SECRET. Null from the moment it no longer signs.
+            sealed_private_key -> Nullable<Bytea>,
+            /// When the key was made known; it is published since.
+            created_at -> Timestamptz,
+            /// When it is to sign, for an announced key; else when it began to.
+            signs_from -> Timestamptz,
+            /// When it stopped signing.
+            retired_at -> Nullable<Timestamptz>,
+            /// When a retired key is forgotten: no session lives that has a token of it.
+            expires_at -> Nullable<Timestamptz>,
+            /// When it was declared compromised.
+            compromised_at -> Nullable<Timestamptz>,
+        }
+    }
+
+    diesel::table! {
         /// The people (or accounts of the host application) that can hold sessions.
         authflow.users (id) {
             /// UUIDv7. The `sub` claim of access tokens.
@@ -62,7 +92,7 @@ pub mod authflow {
             external_id -> Nullable<Text>,
             /// Argon2id PHC string, or a foreign hash that the host's verify hook understands. Null: no password login.
             password_hash -> Nullable<Text>,
-            /// Raised whenever the password is set, so that a login checked against the old one starts no session.
+            /// Raised whenever the password is set or all sessions are ended, so that a login checked before starts no session.
             credentials_version -> Int4,
             /// Roles, copied into the `roles` claim when a token is issued.
             roles -> Array<Nullable<Text>>,
@@ -74,11 +104,13 @@ pub mod authflow {
             created_at -> Timestamptz,
             /// When e-mail, password, roles, scopes or `disabled_at` last changed.
             updated_at -> Timestamptz,
+            /// When the user was deleted. The bare row goes when no session refers to it any more. Null: not deleted.
+            erased_at -> Nullable<Timestamptz>,
         }
     }
 
     diesel::joinable!(refresh_tokens -> sessions (session_id));
     diesel::joinable!(sessions -> users (user_id));
 
-    diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, users,);
+    diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, signing_keys, users,);
 }

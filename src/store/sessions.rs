@@ -9,7 +9,7 @@ use super::statement::statement;
 use super::{Session, StoreError};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::{Nonce, TokenDigest};
-use crate::domain::session::{Device, LiveSession, RevocationReason, Transport};
+use crate::domain::session::{Device, EndedSession, LiveSession, RevocationReason, Transport};
 
 /// A session to be started, with its first refresh token. Identifier, digest and nonce are drawn by the caller, so that a
 /// repeated insertion knows its own row.
@@ -28,12 +28,18 @@ pub(crate) struct NewSession {
     pub(crate) refresh_life: TimeDelta,
     pub(crate) digest: TokenDigest,
     pub(crate) nonce: Nonce,
+    /// The key that will sign the access token.
+    pub(crate) signed_by: String,
 }
 
 /// What became of the start of a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Started {
-    Live(LiveSession),
+    Live {
+        session: LiveSession,
+        /// The user's other live sessions, without those that are being started in the same moment.
+        others: i64,
+    },
     /// The user is gone or disabled, or the password was changed since it was checked.
     Refused,
 }
@@ -104,7 +110,8 @@ statement! {
         refresh_life: BigInt = i64,
         digest: Binary = Vec<u8>,
         nonce: Binary = Vec<u8>,
-    } -> LiveColumns,
+        signed_by: Text = String,
+    } -> (LiveColumns, BigInt),
     ", owner AS MATERIALIZED (
         SELECT u.id, u.email, u.created_at, u.roles, u.scopes
         FROM authflow.users u, input
@@ -122,23 +129,25 @@ statement! {
         ON CONFLICT (id) DO NOTHING
         RETURNING id, persistent, authenticated_at, expires_at
     ), first AS (
-        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+        INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at, signed_by)
         SELECT started.id, 0, input.digest, input.nonce, clock.now,
-               least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond')
+               least(started.expires_at, clock.now + input.refresh_life * interval '1 microsecond'), ARRAY[input.signed_by]
         FROM input, started, clock
         RETURNING issued_at, expires_at
     )
     SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
-           started.expires_at, first.issued_at, first.expires_at, clock.now
+           started.expires_at, first.issued_at, first.expires_at, clock.now,
+           (SELECT count(*) FROM authflow.sessions s WHERE s.user_id = owner.id AND s.revoked_at IS NULL)
     FROM owner, clock, started, first"
 }
 
 statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
-    -> LiveColumns,
+    -> (LiveColumns, BigInt),
     " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.issued_at, t.expires_at,
-             clock_timestamp()
+             clock_timestamp(),
+             (SELECT count(*) FROM authflow.sessions o WHERE o.user_id = u.id AND o.revoked_at IS NULL)
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
       JOIN authflow.users u ON u.id = s.user_id
@@ -153,10 +162,13 @@ statement! {
 }
 
 statement! {
-    RevokeAll { user_id: SqlUuid = Uuid, reason: Text = &'static str } -> SqlUuid,
+    /// Ends the sessions of a user, all or all but one.
+    RevokeAll { user_id: SqlUuid = Uuid, kept: Nullable<SqlUuid> = Option<Uuid>, reason: Text = &'static str }
+    -> (SqlUuid, Text),
     " UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
-      FROM input WHERE s.user_id = input.user_id AND s.revoked_at IS NULL
-      RETURNING s.id"
+      FROM input
+      WHERE s.user_id = input.user_id AND s.revoked_at IS NULL AND s.id IS DISTINCT FROM input.kept
+      RETURNING s.id, s.transport"
 }
 
 statement! {
@@ -188,13 +200,25 @@ impl Session<'_> {
             refresh_life: microseconds(new.refresh_life),
             digest: new.digest.0.to_vec(),
             nonce: new.nonce.0.to_vec(),
+            signed_by: new.signed_by.clone(),
         };
-        let mut row: Option<LiveRow> = statement.get_result(self.connection).optional()?;
-        if row.is_none() {
-            let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
-            row = own.get_result(self.connection).optional()?;
+        let row: Option<(LiveRow, i64)> = statement.get_result(self.connection).optional()?;
+        match row {
+            Some((row, others)) => {
+                Ok(Started::Live { session: row.into_session(new.id, new.transport), others })
+            }
+            None => self.find_started(new),
         }
-        Ok(row.map_or(Started::Refused, |row| Started::Live(row.into_session(new.id, new.transport))))
+    }
+
+    /// The session, if an earlier run of the same start has committed it.
+    pub(crate) fn find_started(&mut self, new: &NewSession) -> Result<Started, StoreError> {
+        let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
+        let row: Option<(LiveRow, i64)> = own.get_result(self.connection).optional()?;
+        Ok(row.map_or(Started::Refused, |(row, others)| Started::Live {
+            session: row.into_session(new.id, new.transport),
+            others,
+        }))
     }
 
     /// Ends a session. Answers whose it was, or `None` if it had ended before or is not known.
@@ -208,15 +232,19 @@ impl Session<'_> {
         Ok(user.map(UserId))
     }
 
-    /// Ends every session of a user and answers which they were.
+    /// Ends every session of a user, but for the kept one, and answers which they were.
     pub(crate) fn revoke_all(
         &mut self,
         user: UserId,
+        kept: Option<SessionId>,
         reason: RevocationReason,
-    ) -> Result<Vec<SessionId>, StoreError> {
-        let statement = RevokeAll { user_id: user.0, reason: reason.as_str() };
-        let ids: Vec<Uuid> = statement.load(self.connection)?;
-        Ok(ids.into_iter().map(SessionId).collect())
+    ) -> Result<Vec<EndedSession>, StoreError> {
+        let kept = kept.map(|kept| kept.0);
+        let statement = RevokeAll { user_id: user.0, kept, reason: reason.as_str() };
+        let rows: Vec<(Uuid, String)> = statement.load(self.connection)?;
+        rows.into_iter()
+            .map(|(id, word)| Ok(EndedSession { id: SessionId(id), transport: transport(&word)? }))
+            .collect()
     }
 
     pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {
@@ -226,6 +254,11 @@ impl Session<'_> {
         let sessions = rows.into_iter().filter_map(|(_, id, at)| Some((SessionId(id?), at?))).collect();
         Ok(Revocations { now, sessions })
     }
+}
+
+/// The word in `sessions.transport`.
+pub(super) fn transport(word: &str) -> Result<Transport, StoreError> {
+    word.parse().map_err(|()| StoreError::Corrupt("sessions.transport"))
 }
 
 /// Spans of configuration are far below the 292,000 years that fit.

@@ -37,11 +37,12 @@ diesel::define_sql_function! {
     fn clock_timestamp() -> Timestamptz;
 }
 
-/// Changes a user's row and answers whether there is one.
+/// Changes a user's row and answers whether there is one. The bare row of a deleted user is none.
 macro_rules! change {
     ($session:ident, $id:ident, $($change:expr),+ $(,)?) => {{
         let set = ($($change,)+ users::updated_at.eq(clock_timestamp()));
-        Ok(diesel::update(users::table.find($id.0)).set(set).execute($session.connection)? == 1)
+        let known = users::table.find($id.0).filter(users::erased_at.is_null());
+        Ok(diesel::update(known).set(set).execute($session.connection)? == 1)
     }};
 }
 
@@ -165,11 +166,10 @@ impl Session<'_> {
         change!(self, id, users::disabled_at.eq(None::<DateTime<Utc>>))
     }
 
-    /// Removes what identifies a person. The bare row stays for as long as sessions refer to it.
+    /// Removes what identifies a person. The bare row stays for as long as sessions refer to it. May be repeated, so that a
+    /// deletion whose answer was lost is no unknown user.
     pub(crate) fn erase_user(&mut self, id: UserId) -> Result<bool, StoreError> {
-        change!(
-            self,
-            id,
+        let nothing_left = (
             users::email.eq(None::<&str>),
             users::email_canonical.eq(None::<&str>),
             users::external_id.eq(None::<&str>),
@@ -177,8 +177,12 @@ impl Session<'_> {
             users::roles.eq(Vec::<Option<&str>>::new()),
             users::scopes.eq(Vec::<Option<&str>>::new()),
             users::disabled_at.eq(clock_timestamp().nullable()),
+            users::erased_at.eq(clock_timestamp().nullable()),
             next_version!(),
-        )
+            users::updated_at.eq(clock_timestamp()),
+        );
+        let bare = diesel::update(users::table.find(id.0)).set(nothing_left);
+        Ok(bare.execute(self.connection)? == 1)
     }
 
     pub(crate) fn set_roles(&mut self, id: UserId, roles: &[String]) -> Result<bool, StoreError> {

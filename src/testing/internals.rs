@@ -2,6 +2,7 @@
 //!
 //! No part of the public interface. They change with what they wrap, in any release.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use diesel::PgConnection;
@@ -24,6 +25,7 @@ use crate::domain::rotation::Presented;
 use crate::domain::secret::ServerSecret;
 use crate::domain::session::Transport;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::service::keyring::StartedKeys;
 use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
 use crate::store::{NewUser, Rotation, Session, Store};
 
@@ -40,6 +42,7 @@ const LIFE: UnixSeconds = 24 * 60 * 60;
 /// Access tokens of one algorithm.
 pub struct Tokens {
     algorithm: SigningAlgorithm,
+    key: SigningKey,
     issuer: TokenIssuer,
     verifier: Verifier,
     user: UserId,
@@ -54,14 +57,11 @@ impl Tokens {
         let keys = or_panic("a set of keys", KeySet::new([key.verifying().clone()]));
         let rules =
             AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
-        let issuer = TokenIssuer {
-            key,
-            issuer: ISSUER.into(),
-            audience: AUDIENCE.into(),
-            client_id: "application".into(),
-        };
+        let issuer =
+            TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };
         let (user, session, now) = (UserId::new(), SessionId::new(), Clock::System.now());
-        Tokens { algorithm, issuer, verifier: Verifier::new(keys, rules, Clock::System), user, session, now }
+        let verifier = Verifier::new(keys, rules, Clock::System);
+        Tokens { algorithm, key, issuer, verifier, user, session, now }
     }
 
     /// Issues a token for a user with two roles.
@@ -74,7 +74,7 @@ impl Tokens {
             scopes: Vec::new(),
             extra: serde_json::Map::new(),
         };
-        or_panic("signing", self.issuer.issue(subject, self.now, LIFE))
+        or_panic("signing", self.issuer.issue(&self.key, subject, self.now, LIFE))
     }
 
     /// Verifies a token as if for the first time: the verifier's memory of verified tokens is for the guard alone.
@@ -246,6 +246,7 @@ impl Refreshes {
                 successor: TokenDigest([0; 32]),
                 grace: self.service.lifetimes.grace,
                 refresh_life: self.service.lifetimes.refresh,
+                signed_by: self.service.keyring.signing_key().kid().to_owned(),
             },
         }
     }
@@ -277,13 +278,13 @@ impl Statements {
 
 fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
     let store = Store::open(auth::store_options(config))?;
-    let issuer = TokenIssuer {
-        key: config.signing_key()?,
-        issuer: ISSUER.into(),
-        audience: AUDIENCE.into(),
-        client_id: "application".into(),
-    };
-    auth::service(config, store, issuer)
+    let keys = StartedKeys::start(config.keys()?, &store)?;
+    let rules = AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+    let verifier = Verifier::new(keys.key_set()?, rules, Clock::System);
+    let keyring = Arc::new(keys.into_keyring(store.clone(), verifier));
+    let issuer =
+        TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };
+    auth::service(config, store, issuer, keyring)
 }
 
 fn start_session(service: &Service, user: UserId) -> RefreshToken {

@@ -133,7 +133,7 @@ fn a_token_that_is_issued_here_is_small_and_says_nothing_private() {
         let key = SigningKey::derive(&ServerSecret::new(SECRET).unwrap(), algorithm).unwrap();
         let names = ["issuer", "api", "app"].map(str::to_owned);
         let [issuer, audience, client_id] = names;
-        let token_issuer = TokenIssuer { key, issuer, audience, client_id };
+        let token_issuer = TokenIssuer { issuer, audience, client_id };
         let subject = Subject {
             user: UserId::new(),
             session: SessionId::new(),
@@ -142,7 +142,7 @@ fn a_token_that_is_issued_here_is_small_and_says_nothing_private() {
             scopes: vec!["orders:read".into(), "orders:write".into()],
             extra: serde_json::Map::new(),
         };
-        let token = token_issuer.issue(subject, NOW, 1800).unwrap();
+        let token = token_issuer.issue(&key, subject, NOW, 1800).unwrap();
         assert!(token.len() < 1024, "{} bytes", token.len());
         assert!(world.at(NOW, &token).is_ok());
         let parts: Vec<Value> = token

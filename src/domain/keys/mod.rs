@@ -1,8 +1,17 @@
 //! Keys for access tokens: one signs, several verify, each with exactly one algorithm.
 
 #[cfg(feature = "issuer")]
+pub(crate) mod lifecycle;
+#[cfg(feature = "issuer")]
+mod private_jwk;
+mod public;
+#[cfg(feature = "issuer")]
+pub(crate) mod sealing;
+#[cfg(feature = "issuer")]
 mod signing;
 mod verifying;
+#[cfg(test)]
+mod wycheproof;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -11,9 +20,12 @@ use std::str::FromStr;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 
+pub use self::public::PublicKey;
 #[cfg(feature = "issuer")]
 pub(crate) use self::signing::SigningKey;
 use self::verifying::ForeignJwk;
+#[cfg(feature = "jwks-fetch")]
+pub(crate) use self::verifying::MAX_KID_BYTES;
 pub(crate) use self::verifying::{PublicJwk, VerifyingKey};
 use crate::domain::json;
 
@@ -63,6 +75,18 @@ pub enum KeyError {
     /// Not a PKCS#8 PEM with an Ed25519 or P-256 private key.
     #[error("not an Ed25519 or P-256 private key in PKCS#8 PEM form")]
     UnusablePem,
+    /// Not a PEM with one Ed25519 or P-256 public key.
+    #[error("not one Ed25519 or P-256 public key in PEM form (`BEGIN PUBLIC KEY`)")]
+    UnusablePublicPem,
+    /// Not a JSON Web Key with the private part of an Ed25519 or P-256 key (RFC 8037 §2, RFC 7518 §6.2).
+    #[error("not usable as a private JSON Web Key: {0}")]
+    UnusablePrivateJwk(&'static str),
+    /// No key could be drawn.
+    #[error("a key could not be made")]
+    Ungeneratable,
+    /// A private key could not be sealed for the database.
+    #[error("a private key could not be sealed")]
+    Unsealable,
     /// The key is of another kind than the configured algorithm wants.
     #[error("the key is for {found}, but the configured algorithm is {wanted}")]
     WrongAlgorithm {
@@ -76,6 +100,9 @@ pub enum KeyError {
         "key {0:?} of the key set is not a public Ed25519 or P-256 signature key with `kid` and matching `alg`"
     )]
     UnusableJwk(String),
+    /// Not a JSON Web Key (RFC 7517 §4).
+    #[error("not a JSON Web Key with `kty`, `crv`, `x`, `kid` and `alg`")]
+    MalformedJwk,
     /// Not a JSON Web Key Set (RFC 7517 §5).
     #[error("not a JSON Web Key Set")]
     MalformedSet,

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::EncodingKey;
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::{KeyError, SigningAlgorithm, VerifyingKey};
 use crate::domain::secret::ServerSecret;
@@ -21,9 +22,7 @@ impl SigningKey {
     pub(crate) fn derive(secret: &ServerSecret, algorithm: SigningAlgorithm) -> Result<Self, KeyError> {
         match algorithm {
             SigningAlgorithm::EdDsa => {
-                let seed = secret.derive("access token EdDSA", 0);
-                let pair = Ed25519KeyPair::from_seed_unchecked(&*seed).map_err(|_| KeyError::UnusablePem)?;
-                Self::from_ed25519(&pair)
+                Self::from_private(algorithm, &*secret.derive("access token EdDSA", 0))
             }
             SigningAlgorithm::Es256 => Self::derive_p256(secret),
             SigningAlgorithm::Hs256 => Ok(Self::derive_hmac(secret, "access token HS256")),
@@ -39,18 +38,35 @@ impl SigningKey {
 
     /// Not every 32 bytes are a P-256 scalar: those above the group's order (one draw in 2^32) are drawn again.
     fn derive_p256(secret: &ServerSecret) -> Result<Self, KeyError> {
-        let scalar = (0..=u8::MAX).find_map(|counter| {
-            let bytes = secret.derive("access token ES256", counter);
-            let key = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, &*bytes).ok()?;
-            let public = key.compute_public_key().ok()?;
-            EcdsaKeyPair::from_private_key_and_public_key(
-                &ECDSA_P256_SHA256_FIXED_SIGNING,
-                &*bytes,
-                public.as_ref(),
-            )
-            .ok()
+        let derived = |counter| secret.derive("access token ES256", counter);
+        (0..=u8::MAX)
+            .find_map(|counter| Self::from_private(SigningAlgorithm::Es256, &*derived(counter)).ok())
+            .ok_or(KeyError::UnusablePem)
+    }
+
+    /// A new key from the operating system's randomness, and its private bytes, to be sealed.
+    pub(crate) fn generate(algorithm: SigningAlgorithm) -> Result<(Self, Zeroizing<[u8; 32]>), KeyError> {
+        let drawn = (0..=u8::MAX).find_map(|_| {
+            let mut private = Zeroizing::new([0; 32]);
+            aws_lc_rs::rand::fill(&mut *private).ok()?;
+            Some((Self::from_private(algorithm, &*private).ok()?, private))
         });
-        Self::from_p256(&scalar.ok_or(KeyError::UnusablePem)?)
+        drawn.ok_or(KeyError::Ungeneratable)
+    }
+
+    /// The key of 32 private bytes: an Ed25519 seed (RFC 8032 §5.1.5) or a P-256 scalar.
+    pub(crate) fn from_private(algorithm: SigningAlgorithm, private: &[u8]) -> Result<Self, KeyError> {
+        match algorithm {
+            SigningAlgorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_seed_unchecked(private).map_err(|_| KeyError::UnusablePem)?;
+                Self::from_ed25519(&pair)
+            }
+            SigningAlgorithm::Es256 => {
+                let pair = p256_pair(private).ok_or(KeyError::UnusablePem)?;
+                Self::from_p256(&pair)
+            }
+            SigningAlgorithm::Hs256 => Err(KeyError::Ungeneratable),
+        }
     }
 
     /// Reads a private key from PKCS#8 PEM (RFC 5958, RFC 7468); the algorithm follows from the key.
@@ -81,6 +97,10 @@ impl SigningKey {
         })
     }
 
+    pub(crate) fn kid(&self) -> &str {
+        self.verifying.kid()
+    }
+
     pub(crate) fn algorithm(&self) -> SigningAlgorithm {
         self.verifying.algorithm()
     }
@@ -100,6 +120,13 @@ impl SigningKey {
         header.kid = Some(self.verifying.kid().to_owned());
         jsonwebtoken::encode(&header, claims, &self.encoding)
     }
+}
+
+fn p256_pair(scalar: &[u8]) -> Option<EcdsaKeyPair> {
+    let key = agreement::PrivateKey::from_private_key(&agreement::ECDH_P256, scalar).ok()?;
+    let public = key.compute_public_key().ok()?;
+    EcdsaKeyPair::from_private_key_and_public_key(&ECDSA_P256_SHA256_FIXED_SIGNING, scalar, public.as_ref())
+        .ok()
 }
 
 #[cfg(test)]

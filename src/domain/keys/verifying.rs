@@ -8,9 +8,11 @@ use jsonwebtoken::DecodingKey;
 use serde::{Deserialize, Serialize};
 
 use super::{KeyError, SigningAlgorithm};
+#[cfg(feature = "issuer")]
+use crate::domain::json;
 
 /// The longest key id that is accepted, in bytes.
-const MAX_KID_BYTES: usize = 256;
+pub(crate) const MAX_KID_BYTES: usize = 256;
 
 /// A public key in its published form (RFC 7517 §4, RFC 8037 §2, RFC 7518 §6.2). Has no room for private members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -94,7 +96,7 @@ impl VerifyingKey {
         &self.kid
     }
 
-    pub(super) fn public(&self) -> Option<&PublicJwk> {
+    pub(crate) fn public(&self) -> Option<&PublicJwk> {
         self.public.as_ref()
     }
 
@@ -108,12 +110,23 @@ impl VerifyingKey {
         jsonwebtoken::crypto::verify(signature, message, &self.decoding, algorithm).unwrap_or(false)
     }
 
+    /// Reads a published key, as this crate writes it.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn from_jwk(document: &str) -> Result<Self, KeyError> {
+        let jwk: ForeignJwk = json::from_slice(document.as_bytes()).map_err(|_| KeyError::MalformedSet)?;
+        jwk.try_into()
+    }
+
     /// Takes over the name under which somebody else published the key.
-    fn rename(&mut self, kid: String) {
+    pub(super) fn rename(&mut self, kid: String) -> Result<(), KeyError> {
+        if kid.is_empty() || kid.len() > MAX_KID_BYTES {
+            return Err(KeyError::UnusableJwk(shown(&kid)));
+        }
         if let Some(public) = &mut self.public {
             public.kid.clone_from(&kid);
         }
         self.kid = kid;
+        Ok(())
     }
 }
 
@@ -122,6 +135,17 @@ impl PublicJwk {
     pub(super) fn kid(&self) -> &str {
         &self.kid
     }
+
+    /// `x` and `y` in base64url; `y` is empty for Ed25519.
+    #[cfg(feature = "issuer")]
+    pub(super) fn coordinates(&self) -> (&str, &str) {
+        (&self.x, self.y.as_deref().unwrap_or_default())
+    }
+}
+
+/// A foreign name as it may stand in a message.
+fn shown(kid: &str) -> String {
+    kid.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
 /// The base64url SHA-256 of a key's required members in lexical order (RFC 7638 §3).
@@ -148,8 +172,7 @@ impl TryFrom<ForeignJwk> for VerifyingKey {
     type Error = KeyError;
 
     fn try_from(jwk: ForeignJwk) -> Result<Self, KeyError> {
-        let unusable =
-            || KeyError::UnusableJwk(jwk.kid.chars().filter(|c| !c.is_control()).take(64).collect());
+        let unusable = || KeyError::UnusableJwk(shown(&jwk.kid));
         let decode =
             |coordinate: &str| URL_SAFE_NO_PAD.decode(coordinate).ok().filter(|bytes| bytes.len() == 32);
         let for_signatures = jwk.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
@@ -157,7 +180,7 @@ impl TryFrom<ForeignJwk> for VerifyingKey {
                 .key_ops
                 .as_ref()
                 .is_none_or(|operations| operations.iter().any(|operation| operation == "verify"));
-        if !for_signatures || jwk.d.is_some() || jwk.kid.is_empty() || jwk.kid.len() > MAX_KID_BYTES {
+        if !for_signatures || jwk.d.is_some() {
             return Err(unusable());
         }
         let x = decode(&jwk.x).ok_or_else(unusable)?;
@@ -169,7 +192,7 @@ impl TryFrom<ForeignJwk> for VerifyingKey {
             _ => return Err(unusable()),
         };
         let mut key = key.map_err(|_| unusable())?;
-        key.rename(jwk.kid);
+        key.rename(jwk.kid)?;
         Ok(key)
     }
 }

@@ -4,8 +4,10 @@ mod jwks;
 mod login;
 mod logout;
 mod me;
+mod password;
 mod refresh;
 mod register;
+mod sessions;
 
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
@@ -31,6 +33,13 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
         .service(only("/refresh", "POST", web::post().to(refresh::refresh)))
         .service(only("/logout", "POST", web::post().to(logout::logout)))
         .service(only("/me", "GET", web::get().to(me::me)))
+        .service(several(
+            "/sessions",
+            "GET, DELETE",
+            [web::get().to(sessions::list), web::delete().to(sessions::end_all)],
+        ))
+        .service(only("/password", "POST", web::post().to(password::change)))
+        .service(only(sessions::ONE, "DELETE", web::delete().to(sessions::end_one)))
         .service(only("/.well-known/jwks.json", "GET", web::get().to(jwks::jwks)))
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
     if state.registration_open {
@@ -41,8 +50,13 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
 
 /// A path with one method; every other method is answered with 405 and `Allow`.
 fn only(path: &str, allow: &'static str, route: Route) -> Resource {
+    several(path, allow, [route])
+}
+
+/// A path with several methods, which `allow` lists.
+fn several(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
     let refuse = move || async move { Err::<&str, _>(AuthError::method_not_allowed(allow)) };
-    web::resource(path).route(route).default_service(web::to(refuse))
+    routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(refuse))
 }
 
 /// The body of `/register` and `/login`.

@@ -103,6 +103,21 @@ async fn an_older_generation_is_reuse_even_when_its_row_is_gone() {
     refused_and_revoked(&app, &oldest, "refresh_token_reused", "reuse").await;
 }
 
+/// Nothing but a restored backup or a hand in the database makes one; the older end of it leads nowhere.
+#[actix_web::test]
+async fn a_gap_in_the_chain_is_not_filled() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    let oldest = browser.clone();
+    for _ in 0..2 {
+        rotate(&app, &mut browser).await;
+    }
+    app.db_execute("DELETE FROM authflow.refresh_tokens WHERE generation = 1");
+
+    refused_and_revoked(&app, &oldest, "refresh_token_reused", "reuse").await;
+    assert_eq!(app.db_generations(&browser.session()), [0, 2]);
+}
+
 #[actix_web::test]
 async fn a_chain_whose_old_rows_are_gone_goes_on() {
     let app = TestApp::start().await;

@@ -69,6 +69,22 @@ async fn nothing_outlives_the_absolute_end() {
 }
 
 #[actix_web::test]
+async fn an_end_that_was_moved_forward_holds() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+
+    app.db_execute("UPDATE authflow.sessions SET expires_at = now() + interval '1 hour'");
+    let cookie = browser.refresh().await.expect(200).set_cookie().unwrap();
+    assert!(cookie.max_age().is_some_and(|seconds| seconds <= 60 * 60), "{cookie:?}");
+
+    rotate(&app, &mut browser).await;
+    app.db_execute("UPDATE authflow.sessions SET expires_at = now()");
+    refused_without_a_trace(&app, &browser, "refresh_token_expired").await;
+    app.db_age_session(&browser.session(), 31);
+    refused_without_a_trace(&app, &browser, "refresh_token_expired").await;
+}
+
+#[actix_web::test]
 async fn a_phone_is_told_the_nearer_end_too() {
     let app = TestApp::start().await;
     let mut phone = Browser::mobile_signed_up(&app, "alice@example.com").await;

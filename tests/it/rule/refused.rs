@@ -71,7 +71,7 @@ async fn a_token_by_both_transports_at_once_is_ambiguous() {
         let request = request.json(&serde_json::json!({ "refresh_token": token }));
         browser.clone().send(request).await.refused(400, "invalid_request");
     }
-    assert_eq!(app.db_snapshot(), before);
+    app.db_unchanged_since(&before);
 }
 
 #[actix_web::test]

@@ -52,7 +52,7 @@ async fn the_cookie_alone_is_not_enough_without_evidence_of_the_origin() {
         let answer = refresh_with(&mut browser.clone(), headers).await.refused(403, "csrf_rejected");
         assert!(answer.set_cookie().is_none(), "{headers:?}");
     }
-    assert_eq!(app.db_snapshot(), before);
+    app.db_unchanged_since(&before);
 }
 
 #[actix_web::test]

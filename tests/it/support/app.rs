@@ -9,6 +9,7 @@ use actix_authflow::{Auth, AuthConfig, Authenticated, ServerSecret, Transport};
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
 use actix_web::{App, HttpResponse, HttpServer, Responder, web};
+use diesel::pg::PgConnection;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -28,6 +29,8 @@ pub(crate) struct TestApp {
     database_url: String,
     server: ServerHandle,
     thread: Option<JoinHandle<()>>,
+    /// The connection of the `db_` helpers.
+    pub(super) connection: Mutex<Option<PgConnection>>,
     /// Last, so that the server is gone before its database.
     database: Option<Arc<Database>>,
 }
@@ -101,6 +104,11 @@ impl TestApp {
         &self.database_url
     }
 
+    /// Whether the database is the test's own, and stays for as long as the application.
+    pub(super) fn owns_its_database(&self) -> bool {
+        self.database.is_some()
+    }
+
     async fn run(config: AuthConfig, database_url: String, database: Option<Arc<Database>>) -> TestApp {
         let (started, ready) = tokio::sync::oneshot::channel();
         let served = config.clone();
@@ -121,7 +129,8 @@ impl TestApp {
             });
         });
         let (auth, address, server) = ready.await.expect("the application did not start");
-        TestApp { auth, address, config, database_url, server, thread: Some(thread), database }
+        let (thread, connection) = (Some(thread), Mutex::default());
+        TestApp { auth, address, config, database_url, server, thread, connection, database }
     }
 }
 

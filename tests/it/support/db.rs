@@ -30,19 +30,28 @@ impl TestApp {
         PgConnection::establish(self.database_url()).unwrap()
     }
 
+    /// Does something with a connection that is kept, unless the server may go away.
+    fn db<T>(&self, work: impl FnOnce(&mut PgConnection) -> T) -> T {
+        if self.owns_its_database() {
+            work(self.connection.lock().unwrap().get_or_insert_with(|| self.db_connect()))
+        } else {
+            work(&mut self.db_connect())
+        }
+    }
+
     /// Runs any SQL, and answers how many rows it touched.
     pub(crate) fn db_execute(&self, sql: &str) -> usize {
-        diesel::sql_query(sql).execute(&mut self.db_connect()).unwrap()
+        self.db(|connection| diesel::sql_query(sql).execute(connection)).unwrap()
     }
 
     /// The one number that a query answers with, in a column called `value`.
     pub(crate) fn db_count(&self, sql: &str) -> i64 {
-        diesel::sql_query(sql).get_result::<Count>(&mut self.db_connect()).unwrap().value
+        self.db(|connection| diesel::sql_query(sql).get_result::<Count>(connection)).unwrap().value
     }
 
     /// The texts that a query answers with, in a column called `value`.
     pub(crate) fn db_texts(&self, sql: &str) -> Vec<Option<String>> {
-        let rows = diesel::sql_query(sql).load::<Word>(&mut self.db_connect()).unwrap();
+        let rows = self.db(|connection| diesel::sql_query(sql).load::<Word>(connection)).unwrap();
         rows.into_iter().map(|row| row.value).collect()
     }
 
@@ -51,7 +60,7 @@ impl TestApp {
         let query = diesel::sql_query(format!(
             "SELECT generation AS value FROM authflow.refresh_tokens WHERE session_id = '{session}' ORDER BY 1"
         ));
-        let rows = query.load::<Number>(&mut self.db_connect()).unwrap();
+        let rows = self.db(|connection| query.load::<Number>(connection)).unwrap();
         rows.into_iter().map(|row| row.value).collect()
     }
 
@@ -84,6 +93,15 @@ impl TestApp {
             "UPDATE authflow.refresh_tokens SET issued_at = issued_at - {span}, expires_at = expires_at - {span}
              WHERE session_id = '{session}'"
         ));
+    }
+
+    /// Asserts that the database is as it was at the time of this snapshot.
+    #[track_caller]
+    pub(crate) fn db_unchanged_since(&self, before: &[String]) {
+        let now = self.db_snapshot();
+        let gone: Vec<_> = before.iter().filter(|row| !now.contains(row)).collect();
+        let new: Vec<_> = now.iter().filter(|row| !before.contains(row)).collect();
+        assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
     }
 
     /// Every row of every table, as text: to prove that nothing has changed.

@@ -1,0 +1,158 @@
+//! Housekeeping: one pass over everything that nobody needs any more.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use uuid::Uuid;
+
+use super::Service;
+use crate::domain::access_token::MAX_LIFE;
+use crate::domain::ids::{SessionId, UserId};
+use crate::store::{Deleted, StoreError};
+
+/// No statement deletes more rows: it has done within milliseconds, whatever the `statement_timeout`.
+const MOST: i64 = 1_000;
+/// How much longer than the window a predecessor is kept: nodes may differ in their window while a change is rolled out.
+const MARGIN: TimeDelta = TimeDelta::seconds(60);
+/// How long an ended session is kept, by which every node knows that its access tokens are dead: longer than any of them
+/// lives, and longer than the nodes read back.
+const KEPT: TimeDelta = TimeDelta::seconds(MAX_LIFE + 300);
+
+/// What a pass has done.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pruned {
+    /// Sessions that were idle for too long or had reached their absolute end, and are now marked as ended.
+    pub sessions_ended: u64,
+    /// Refresh tokens of earlier generations or of ended sessions, deleted.
+    pub refresh_tokens: u64,
+    /// Sessions that ended more than a day ago, deleted.
+    pub sessions: u64,
+    /// Users whom [`Auth::delete_user`](crate::Auth::delete_user) had deleted and to whom no session referred any more.
+    pub users: u64,
+}
+
+/// Why a pass pauses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pause {
+    /// A batch is done.
+    AfterBatch,
+    /// Another node has the turn.
+    NotOurTurn,
+}
+
+struct Batch {
+    last: Option<SessionId>,
+    ended: usize,
+    deleted: i64,
+}
+
+impl Service {
+    /// One pass. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
+    pub(crate) fn prune(&self, mut pause: impl FnMut(Pause) -> bool) -> Result<Pruned, StoreError> {
+        let mut done = Pruned::default();
+        let finished = self.prune_chains(&mut done, &mut pause)?
+            && self.prune_sessions(&mut done, &mut pause)?
+            && self.prune_users(&mut done, &mut pause)?;
+        tracing::debug!(?done, finished, "housekeeping");
+        Ok(done)
+    }
+
+    /// Sessions in order, a batch at a time: ends those that are over, and deletes generations.
+    fn prune_chains(
+        &self,
+        done: &mut Pruned,
+        pause: &mut impl FnMut(Pause) -> bool,
+    ) -> Result<bool, StoreError> {
+        let mut after = SessionId(Uuid::nil());
+        loop {
+            let batch = self.prune_batch(after)?;
+            if let Some(batch) = &batch {
+                done.sessions_ended += batch.ended as u64;
+                done.refresh_tokens += batch.deleted.unsigned_abs();
+                match batch.last {
+                    // The same sessions again: they have more than one statement deletes.
+                    _ if batch.deleted == MOST => {}
+                    Some(last) => after = last,
+                    None => return Ok(true),
+                }
+            }
+            if !pause(reason(batch.is_some())) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// First marks sessions, then deletes, in one transaction. `None` if another node has the turn.
+    fn prune_batch(&self, after: SessionId) -> Result<Option<Batch>, StoreError> {
+        let keep = self.lifetimes.grace + MARGIN;
+        self.store.transaction(|session| {
+            let Some(survey) = session.survey_sessions(after, keep)? else { return Ok(None) };
+            let ended = if survey.over.is_empty() { Vec::new() } else { session.end_over(&survey.over)? };
+            let ids = [survey.superseded.as_slice(), &ended].concat();
+            let deleted = if ids.is_empty() { 0 } else { session.delete_superseded(&ids, keep, MOST)? };
+            Ok(Some(Batch { last: survey.last, ended: ended.len(), deleted }))
+        })
+    }
+
+    fn prune_sessions(
+        &self,
+        done: &mut Pruned,
+        pause: &mut impl FnMut(Pause) -> bool,
+    ) -> Result<bool, StoreError> {
+        loop {
+            let deleted = self.store.transaction(|session| session.delete_ended(KEPT, MOST))?;
+            done.sessions += deleted.unwrap_or_default().unsigned_abs();
+            if deleted.is_some_and(|deleted| deleted < MOST) {
+                return Ok(true);
+            }
+            if !pause(reason(deleted.is_some())) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// One by one, because a table of the host's may refer to some of them.
+    fn prune_users(
+        &self,
+        done: &mut Pruned,
+        pause: &mut impl FnMut(Pause) -> bool,
+    ) -> Result<bool, StoreError> {
+        let mut after = UserId(Uuid::nil());
+        loop {
+            let users = self.store.transaction(|session| session.find_erased(after, MOST))?;
+            let Some(last) = users.last() else { return Ok(true) };
+            after = *last;
+            for user in &users {
+                match self.store.run(|session| session.delete_erased(*user))? {
+                    Deleted::Gone => done.users += 1,
+                    Deleted::NotNow => {}
+                    Deleted::HeldByHost => {
+                        tracing::debug!(%user, "a table of the host refers to a deleted user, whose bare row stays");
+                    }
+                }
+            }
+            if !pause(Pause::AfterBatch) {
+                return Ok(false);
+            }
+        }
+    }
+}
+
+/// For a pass that somebody waits for: goes on at once, and waits a moment, but not for ever, while another node has the
+/// turn. That one does the same work.
+pub(crate) fn persistent() -> impl FnMut(Pause) -> bool {
+    let mut patience = 100;
+    move |pause| match pause {
+        Pause::AfterBatch => true,
+        Pause::NotOurTurn => {
+            std::thread::sleep(Duration::from_millis(20));
+            patience -= 1;
+            patience > 0
+        }
+    }
+}
+
+fn reason(had_turn: bool) -> Pause {
+    if had_turn { Pause::AfterBatch } else { Pause::NotOurTurn }
+}
