@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{environment, keys, prune, serve};
+use crate::program::{environment, keys, prune, screen, serve};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -61,7 +61,7 @@ async fn run(command: Command) -> program::Result {
         Command::Migrate => {
             let environment = environment::Environment::prepare()?;
             let applied = actix_authflow::Auth::migrate(&environment.config).await?;
-            println!("{applied} migrations applied");
+            screen::show(&format!("{applied} migrations applied"));
             Ok(())
         }
         Command::Prune => prune::prune().await,

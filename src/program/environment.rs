@@ -1,5 +1,6 @@
 //! Where the program's configuration comes from: the environment, `.env`, and for a newcomer a private Postgres.
 
+use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -30,6 +31,10 @@ pub(crate) struct Local {
 /// Reads `.env` from here or above; variables that are set already win.
 pub(crate) fn load_dotenv() -> Result {
     match dotenvy::dotenv() {
+        // The error repeats the line, in which there may be a secret.
+        Err(dotenvy::Error::LineParse(..)) => {
+            Err("the file .env has a line that is not NAME=value, or a quote that is not closed".into())
+        }
         Err(error) if !error.not_found() => Err(format!("the file .env cannot be read: {error}").into()),
         _ => Ok(()),
     }
@@ -46,7 +51,7 @@ impl Environment {
         fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         ignore_in_git(directory)?;
         let secret_file = directory.join("secret");
-        let mut variables: Vec<(String, String)> = std::env::vars().collect();
+        let mut variables = text_variables();
         if !is_set("AUTHFLOW_SECRET") {
             variables.push(("AUTHFLOW_SECRET".into(), kept_secret(&secret_file)?));
         }
@@ -59,6 +64,12 @@ impl Environment {
 
 fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| !value.is_empty())
+}
+
+/// The environment as text. Variables of others may be any bytes, and are none of our business.
+fn text_variables() -> Vec<(String, String)> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect()
 }
 
 /// The secret in the file, generated at the first start. Only its owner may read it.

@@ -1,6 +1,7 @@
 //! What the program says when it is up.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -33,6 +34,11 @@ pub(crate) fn welcome(addresses: &[SocketAddr], local: Option<&Local>, config: &
     }
     let _ = write!(text, "\nTry it, in another terminal:\n\n{}\n\nCtrl-C stops it.\n", lines_to_try(&base));
     text
+}
+
+/// Shows a text to whoever started the program. That nobody looks is no reason to stop.
+pub(crate) fn show(text: &str) {
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// Register, call, refresh. Each start suggests a new address, so that the lines work again.

@@ -12,7 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::json;
 
 use super::environment::Environment;
-use super::{Result, say, screen};
+use super::{Result, screen};
 
 /// How long running requests may take after Ctrl-C or SIGTERM.
 const SHUTDOWN_SECONDS: u64 = 10;
@@ -38,7 +38,7 @@ pub(crate) async fn serve() -> Result {
     .map_err(|error| {
         format!("cannot listen on {bind}: {error} (another address: AUTHFLOW_BIND=127.0.0.1:8081)")
     })?;
-    say(&screen::welcome(&server.addrs(), local.as_ref(), &config));
+    screen::show(&screen::welcome(&server.addrs(), local.as_ref(), &config));
     server.run().await?;
     drop(local);
     Ok(())
@@ -53,10 +53,10 @@ fn routes(app: &mut web::ServiceConfig, auth: &Auth) {
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
 }
 
-/// One line a request, without its query: a token that somebody puts there in spite of the refusal is not kept.
+/// Who asked for which path, and what became of it. Not the query, into which a client may have put a token.
 fn access_log() -> Logger {
-    Logger::new("%a %{METHOD}xi %U %s %b %Dms")
-        .custom_request_replace("METHOD", |request| request.method().to_string())
+    Logger::new("%a \"%{method}xi %U\" %s %b %Dms")
+        .custom_request_replace("method", |request| request.method().to_string())
 }
 
 /// Whether the process is alive.

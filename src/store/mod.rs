@@ -97,7 +97,7 @@ impl Store {
     /// A connection outside any pool.
     pub(crate) fn connect(options: &StoreOptions) -> Result<PgConnection, StoreError> {
         let mut connection = PgConnection::establish(&with_timeouts(options.database_url.expose_secret()))
-            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            .map_err(|error| StoreError::Unavailable(one_line(&error.to_string())))?;
         configure(&mut connection, options);
         Ok(connection)
     }
@@ -190,6 +190,11 @@ impl<'a> From<&'a mut PgConnection> for Session<'a> {
     fn from(connection: &'a mut PgConnection) -> Self {
         Self { connection }
     }
+}
+
+/// libpq explains itself over several lines; a log has one for each event.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn ping(connection: &mut PgConnection) -> QueryResult<()> {

@@ -1,0 +1,13 @@
+//! The program `authflow`, started and stopped as people and service managers do.
+#![cfg(unix)]
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
+#![allow(dead_code, unused_imports, reason = "the harness can do more than these tests ask of it")]
+
+#[path = "../it/surface/http.rs"]
+mod http;
+mod newcomer;
+mod process;
+mod refused;
+mod served;
+#[path = "../it/support/mod.rs"]
+mod support;
