@@ -218,7 +218,7 @@ pub(crate) fn service(config: &AuthConfig, store: Store, issuer: TokenIssuer) ->
 
 pub(crate) fn store_options(config: &AuthConfig) -> StoreOptions {
     StoreOptions {
-        database_url: config.database_url().to_owned(),
+        database_url: config.database_url.clone(),
         pool_size: config.database_pool,
         pool_timeout: DATABASE_DEADLINE,
         prepared_statements: config.prepared_statements,

@@ -15,7 +15,18 @@ use uuid::Uuid;
 const SETTINGS: [&str; 5] =
     ["server_version", "fsync", "synchronous_commit", "full_page_writes", "wal_sync_method"];
 
-/// A migrated database: on the server that `TEST_DATABASE_URL` names, as that one is set up, or else in a cluster of one's
+/// What a service in use has: to a nearly empty table Postgres goes by other plans.
+const POPULATION: &str = "
+    INSERT INTO authflow.users (id, email, email_canonical)
+    SELECT gen_random_uuid(), address, address FROM (SELECT n || '@example.com' FROM generate_series(1, 2000) n) a (address);
+    INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
+    SELECT gen_random_uuid(), u.id, 'cookie', true, now(), now(), now() + interval '30 days'
+    FROM authflow.users u, generate_series(1, 2);
+    INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at)
+    SELECT s.id, g, sha256(s.id::text::bytea), decode(repeat('00', 16), 'hex'), now(), now() + interval '14 days'
+    FROM authflow.sessions s, generate_series(0, 4) g";
+
+/// A migrated database with some thousand sessions: on the server that `TEST_DATABASE_URL` names, as that one is set up, or else in a cluster of one's
 /// own with the settings that Postgres comes with. Gone with this value.
 pub(crate) struct Database {
     url: String,
@@ -36,15 +47,21 @@ struct Setting {
 
 impl Database {
     pub(crate) fn open() -> Self {
+        let database = Self::empty();
+        let mut connection = database.connect();
+        testing::migrate(&mut connection);
+        connection.batch_execute(POPULATION).unwrap();
+        connection.batch_execute("VACUUM (ANALYZE)").unwrap();
+        database
+    }
+
+    fn empty() -> Self {
         if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
-            let database = TestDatabase::new();
+            let database = TestDatabase::empty();
             return Self { url: database.url().to_owned(), _borrowed: Some(database), _own: None };
         }
         let cluster = Cluster::start();
-        let url = cluster.postgres.url("postgres");
-        let database = Self { url, _borrowed: None, _own: Some(cluster) };
-        testing::migrate(&mut database.connect());
-        database
+        Self { url: cluster.postgres.url("postgres"), _borrowed: None, _own: Some(cluster) }
     }
 
     pub(crate) fn url(&self) -> &str {

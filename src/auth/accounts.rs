@@ -1,6 +1,6 @@
 //! For hosts with users of their own: users and sessions made, found and ended by the application.
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Auth, Error};
 use crate::domain::email::Email;
@@ -25,7 +25,7 @@ use crate::store::NewUser;
 pub struct UserDraft {
     email: Option<String>,
     password: Option<SecretString>,
-    password_hash: Option<String>,
+    password_hash: Option<SecretString>,
     external_id: Option<String>,
     roles: Vec<String>,
     scopes: Vec<String>,
@@ -52,7 +52,7 @@ impl UserDraft {
     /// A password hash made elsewhere: an Argon2id PHC string, or what the hook of
     /// [`AuthConfig::verify_foreign_hash`](crate::AuthConfig::verify_foreign_hash) understands. At most 1,024 bytes.
     pub fn password_hash(mut self, hash: impl Into<String>) -> Self {
-        self.password_hash = Some(hash.into());
+        self.password_hash = Some(SecretString::from(hash.into()));
         self
     }
 
@@ -192,13 +192,14 @@ impl Auth {
     }
 
     async fn prepare(&self, draft: UserDraft) -> Result<NewUser, Error> {
-        let too_long = |value: &Option<String>, most: usize| {
-            value.as_ref().is_some_and(|value| value.is_empty() || value.len() > most || value.contains('\0'))
+        let unusable = |value: Option<&str>, most: usize| {
+            value.is_some_and(|value| value.is_empty() || value.len() > most || value.contains('\0'))
         };
-        if too_long(&draft.external_id, 255) {
+        let imported = draft.password_hash.as_ref().map(|hash| hash.expose_secret());
+        if unusable(draft.external_id.as_deref(), 255) {
             return Err(Error::Invalid("an external id has 1 to 255 bytes and no NUL".into()));
         }
-        if too_long(&draft.password_hash, 1_024) {
+        if unusable(imported, 1_024) {
             return Err(Error::Invalid("a password hash has 1 to 1024 bytes and no NUL".into()));
         }
         check_roles(&draft.roles)?;
@@ -210,7 +211,7 @@ impl Auth {
             Some(password) => {
                 Some(self.state.hash(move |service| service.hash_new(&password, &canonical)).await?)
             }
-            None => draft.password_hash,
+            None => imported.map(str::to_owned),
         };
         let external_id = draft.external_id;
         Ok(NewUser {

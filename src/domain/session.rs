@@ -4,12 +4,13 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::domain::ids::{SessionId, UserId};
 
 /// How the refresh token of a session travels, for the session's whole life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// In an HttpOnly cookie: browsers.
@@ -32,8 +33,16 @@ impl Transport {
 impl FromStr for Transport {
     type Err = ();
 
-    fn from_str(word: &str) -> Result<Self, ()> {
-        [Self::Cookie, Self::Body].into_iter().find(|transport| transport.as_str() == word).ok_or(())
+    fn from_str(name: &str) -> Result<Self, ()> {
+        [Self::Cookie, Self::Body].into_iter().find(|transport| transport.as_str() == name).ok_or(())
+    }
+}
+
+/// By hand, because what serde derives takes `{"cookie": null}` as well.
+impl<'de> Deserialize<'de> for Transport {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        name.parse().map_err(|()| D::Error::unknown_variant(&name, &["cookie", "body"]))
     }
 }
 

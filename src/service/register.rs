@@ -13,7 +13,6 @@ use crate::domain::user::User;
 use crate::store::{NewUser, Session, StoreError, UserInsertion};
 
 /// A user to be registered, with the password hashed already.
-#[derive(Debug, Clone)]
 pub(crate) struct Registration {
     pub(crate) email: Email,
     pub(crate) password_hash: String,

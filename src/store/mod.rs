@@ -18,6 +18,7 @@ use diesel::connection::CacheSize;
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
+use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::deadline::until;
 pub(crate) use self::housekeeping::Deleted;
@@ -32,7 +33,8 @@ const RACE_ATTEMPTS: u32 = 10;
 /// How the store reaches the database.
 #[derive(Debug, Clone)]
 pub(crate) struct StoreOptions {
-    pub(crate) database_url: String,
+    /// Secret, because there may be a password in it.
+    pub(crate) database_url: SecretString,
     /// Connections at most.
     pub(crate) pool_size: u32,
     /// How long a job waits for a connection.
@@ -85,13 +87,13 @@ impl Store {
             .test_on_check_out(false)
             .connection_customizer(Box::new(Customizer(options.clone())))
             .error_handler(Box::new(LogPoolErrors))
-            .build_unchecked(ConnectionManager::new(with_timeouts(&options.database_url)));
+            .build_unchecked(ConnectionManager::new(with_timeouts(options.database_url.expose_secret())));
         Ok(Self { pool, options })
     }
 
     /// A connection outside any pool.
     pub(crate) fn connect(options: &StoreOptions) -> Result<PgConnection, StoreError> {
-        let mut connection = PgConnection::establish(&with_timeouts(&options.database_url))
+        let mut connection = PgConnection::establish(&with_timeouts(options.database_url.expose_secret()))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         configure(&mut connection, options);
         Ok(connection)

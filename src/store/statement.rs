@@ -15,7 +15,7 @@ macro_rules! statement {
         $text:literal
     ) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, diesel::query_builder::QueryId)]
+        #[derive(diesel::query_builder::QueryId)]
         pub(super) struct $name {
             $(pub(super) $field: $rust_type),+
         }

@@ -13,7 +13,6 @@ use crate::domain::ids::UserId;
 use crate::domain::user::{Credentials, User};
 
 /// A user to be made. The id is drawn by the caller, so that a repeated insertion knows its own row.
-#[derive(Debug, Clone)]
 pub(crate) struct NewUser {
     pub(crate) id: UserId,
     pub(crate) email: Option<Email>,

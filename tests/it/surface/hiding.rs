@@ -1,33 +1,22 @@
 //! `Auth::hide_cookie`: the application does not see the refresh cookie, the scope does.
 
-use std::net::SocketAddr;
-
 use actix_authflow::Auth;
-use actix_web::dev::ServerHandle;
 use actix_web::http::header;
-use actix_web::{App, HttpRequest, HttpServer, Responder, web};
+use actix_web::{HttpRequest, Responder, web};
 use serde_json::json;
 
-use super::{Connection, Request};
+use super::Request;
+use super::host::Host;
 use crate::support::{Browser, PASSWORD, TestApp};
 
 const COOKIE: &str = "__Host-Http-refresh_token";
 
-/// An application that hides the cookie once, or once more in its own scope, and shows which cookies its handler got.
-async fn serve(auth: &Auth, twice: bool) -> (SocketAddr, ServerHandle) {
-    let auth = auth.clone();
-    let server = HttpServer::new(move || {
-        let host = web::scope("/host").route("/cookies", web::get().to(cookies));
-        let app = App::new().configure(auth.routes("/auth")).service(host);
-        let again = actix_web::middleware::Condition::new(twice, auth.hide_cookie());
-        app.wrap(again).wrap(auth.hide_cookie())
-    });
-    let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).unwrap();
-    let address = server.addrs()[0];
-    let server = server.run();
-    let handle = server.handle();
-    actix_web::rt::spawn(server);
-    (address, handle)
+/// The scope, and a route that shows which cookies it got.
+fn serve(auth: &Auth, hidden: usize) -> Host {
+    let clone = auth.clone();
+    Host::start(auth, hidden, move |app| {
+        app.configure(clone.routes("/auth")).route("/host/cookies", web::get().to(cookies));
+    })
 }
 
 async fn cookies(request: HttpRequest) -> impl Responder {
@@ -37,71 +26,76 @@ async fn cookies(request: HttpRequest) -> impl Responder {
     web::Json(json!({ "seen": seen, "debug": format!("{request:?}") }))
 }
 
-/// Requests block, so they are sent from a thread that the server does not run on.
-async fn send(address: SocketAddr, requests: Vec<Request>) -> Vec<super::Reply> {
-    let work = move || {
-        let mut connection = Connection::to_address(address);
-        requests.iter().map(|request| connection.send(request)).collect()
-    };
-    actix_web::rt::task::spawn_blocking(work).await.unwrap()
-}
-
 #[actix_web::test]
 async fn handlers_see_every_cookie_but_ours() {
     let app = TestApp::start().await;
-    let (address, server) = serve(&app.auth, false).await;
-    let request = Request::get("/host/cookies");
-    let replies = send(
-        address,
-        vec![
-            request.clone().header("Cookie", format!("a=1; {COOKIE}=rt_secret; b=2")),
-            request.clone().header("Cookie", format!("{COOKIE}=rt_secret")),
-            request.clone().header("Cookie", "a=1").header("Cookie", format!("{COOKIE}=rt_secret;c=3")),
-            request.clone().header("Cookie", format!("{COOKIE}=rt_secret; {COOKIE}=rt_secret")),
-            request.clone().header("Cookie", "a=1; b=2"),
-            request,
-        ],
-    )
-    .await;
-    let expected =
-        [json!(["a=1; b=2"]), json!([]), json!(["a=1", "c=3"]), json!([]), json!(["a=1; b=2"]), json!([])];
-    for (reply, expected) in replies.iter().zip(expected) {
-        assert_eq!(reply.json()["seen"], expected, "{reply:?}");
-        assert!(!reply.body.contains("rt_secret"), "{reply:?}");
+    let request = || Request::get("/host/cookies");
+    for hidden in [1, 2] {
+        let host = serve(&app.auth, hidden);
+        let replies = host
+            .send([
+                request().header("Cookie", format!("a=1; {COOKIE}=rt_secret; b=2")),
+                request().header("Cookie", format!("{COOKIE}=rt_secret")),
+                request().header("Cookie", "a=1").header("Cookie", format!("{COOKIE}=rt_secret;c=3")),
+                request().header("Cookie", format!("{COOKIE}=rt_secret; {COOKIE}=rt_secret")),
+                request().header("Cookie", "a=1; b=2"),
+                request(),
+            ])
+            .await;
+        let expected = [
+            json!(["a=1; b=2"]),
+            json!([]),
+            json!(["a=1", "c=3"]),
+            json!([]),
+            json!(["a=1; b=2"]),
+            json!([]),
+        ];
+        for (reply, expected) in replies.iter().zip(expected) {
+            assert_eq!(reply.json()["seen"], expected, "{reply:?}");
+            assert!(!reply.body.contains("rt_secret"), "{reply:?}");
+        }
+        host.stop().await;
     }
-    server.stop(false).await;
+}
+
+/// Without the middleware the handler does see it; so the test above would notice.
+#[actix_web::test]
+async fn what_is_not_hidden_is_seen() {
+    let app = TestApp::start().await;
+    let host = serve(&app.auth, 0);
+    let [reply] =
+        host.send([Request::get("/host/cookies").header("Cookie", format!("{COOKIE}=rt_secret"))]).await;
+    assert_eq!(reply.json()["seen"], json!([format!("{COOKIE}=rt_secret")]));
+    host.stop().await;
 }
 
 #[actix_web::test]
 async fn the_scope_works_behind_it() {
-    for twice in [false, true] {
+    for hidden in [1, 2] {
         let app = TestApp::start().await;
         let browser = Browser::signed_up(&app, "alice@example.com").await;
-        let (address, server) = serve(&app.auth, twice).await;
+        let host = serve(&app.auth, hidden);
         let cookie = format!("{COOKIE}={}", browser.refresh_token.as_deref().unwrap());
         let post = |path: &str| Request::new("POST", path).bearer(browser.access_token.as_deref().unwrap());
         let with_body = json!({ "refresh_token": browser.refresh_token });
-        let replies = send(
-            address,
-            vec![
+        let [nothing, twice, two_headers, both, refreshed, logged_out] = host
+            .send([
                 post("/auth/refresh"),
                 post("/auth/refresh").header("Cookie", format!("{cookie}; {cookie}")),
                 post("/auth/refresh").header("Cookie", &cookie).header("Cookie", &cookie),
                 Request::post("/auth/refresh", with_body).header("Cookie", &cookie),
                 post("/auth/refresh").header("Cookie", format!("a=1; {cookie}")),
                 post("/auth/logout").header("Cookie", &cookie),
-            ],
-        )
-        .await;
-        replies[0].clone().problem(401, "unauthorized");
-        for ambiguous in &replies[1..4] {
-            ambiguous.clone().problem(400, "invalid_request");
+            ])
+            .await;
+        nothing.problem(401, "unauthorized");
+        for ambiguous in [twice, two_headers, both] {
+            ambiguous.problem(400, "invalid_request");
         }
-        assert_eq!(replies[4].status, 200, "hidden twice: {twice} {:?}", replies[4]);
-        assert!(replies[4].header("set-cookie").starts_with(&format!("{COOKIE}=rt_")));
-        assert_eq!(replies[5].status, 204, "{:?}", replies[5]);
+        assert!(refreshed.expect(200).header("set-cookie").starts_with(&format!("{COOKIE}=rt_")));
+        logged_out.expect(204);
         assert_eq!(app.db_live_sessions(), [""; 0]);
-        server.stop(false).await;
+        host.stop().await;
     }
 }
 
@@ -109,13 +103,40 @@ async fn the_scope_works_behind_it() {
 async fn a_login_behind_it_still_ends_the_session_it_replaces() {
     let app = TestApp::start().await;
     let browser = Browser::signed_up(&app, "alice@example.com").await;
-    let (address, server) = serve(&app.auth, false).await;
+    let host = serve(&app.auth, 1);
     let body = json!({ "email": "alice@example.com", "password": PASSWORD });
     let cookie = format!("{COOKIE}={}", browser.refresh_token.as_deref().unwrap());
-    send(address, vec![Request::post("/auth/login", body).header("Cookie", cookie)])
-        .await
-        .remove(0)
-        .expect(200);
+    let [reply] = host.send([Request::post("/auth/login", body).header("Cookie", cookie)]).await;
+    reply.expect(200);
     assert_eq!(app.db_session_reason(&browser.session()).as_deref(), Some("replaced"));
-    server.stop(false).await;
+    host.stop().await;
+}
+
+/// Customers and staff, each with a scope, a secret and a cookie of their own.
+#[actix_web::test]
+async fn two_scopes_in_one_application_keep_their_cookies_apart() {
+    let app = TestApp::start().await;
+    let staff = app.node(|config| config.cookie_name("staff")).await;
+    let clones = (app.auth.clone(), staff.auth.clone());
+    let host = Host::start(&app.auth, 1, move |service| {
+        let staff = web::scope("/office").wrap(clones.1.hide_cookie()).configure(clones.1.routes("/auth"));
+        service.service(staff).configure(clones.0.routes("/auth"));
+    });
+    let (alice, bob) = (
+        Browser::signed_up(&app, "alice@example.com").await,
+        Browser::signed_up(&app, "bob@example.com").await,
+    );
+    let cookies = format!(
+        "{COOKIE}={}; __Host-Http-staff={}",
+        alice.refresh_token.as_deref().unwrap(),
+        bob.refresh_token.as_deref().unwrap()
+    );
+    let refresh = |path: &str, browser: &Browser| {
+        Request::new("POST", path).bearer(browser.access_token.as_deref().unwrap()).header("Cookie", &cookies)
+    };
+    let [customer, employee] =
+        host.send([refresh("/auth/refresh", &alice), refresh("/office/auth/refresh", &bob)]).await;
+    assert!(customer.expect(200).header("set-cookie").starts_with(COOKIE));
+    assert!(employee.expect(200).header("set-cookie").starts_with("__Host-Http-staff="));
+    host.stop().await;
 }

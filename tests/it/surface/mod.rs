@@ -1,10 +1,18 @@
 //! What the scope does with requests that no honest client sends, and what its answers look like to the byte.
 
+mod alike;
+mod authorization;
+mod bodies;
 mod cookie_names;
 mod cookies;
 mod csrf;
+mod extractors;
 mod hiding;
+mod host;
 mod http;
+mod keys;
 mod order;
+mod passwords;
+mod sizes;
 
 use http::{Connection, Reply, Request};
