@@ -6,9 +6,9 @@ use actix_authflow::{Auth, AuthConfig, AuthError, Authenticated, ErrorCode};
 use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
-use actix_web::http::header;
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::{Logger, Next, from_fn};
-use actix_web::{App, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, ResponseError as _, web};
 use serde_json::json;
 
 use super::environment::Environment;
@@ -93,19 +93,26 @@ fn cors(config: &AuthConfig) -> Cors {
         .fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
 }
 
-/// An answer that names no allowed origin carries no other CORS header either: an unknown origin learns nothing.
+/// An answer that names no allowed origin carries no other CORS header either: an unknown origin learns nothing. A refused
+/// preflight is told in our form instead of the middleware's.
 async fn all_or_nothing(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> std::result::Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let is_preflight = request.method() == Method::OPTIONS
+        && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = next.call(request).await?;
     let headers = response.headers_mut();
     if !headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
         for name in [header::ACCESS_CONTROL_ALLOW_CREDENTIALS, header::ACCESS_CONTROL_EXPOSE_HEADERS] {
             headers.remove(name);
         }
+        if is_preflight && response.status() == StatusCode::BAD_REQUEST {
+            let refusal = AuthError::from(ErrorCode::CsrfRejected).error_response();
+            return Ok(response.into_response(refusal).map_into_right_body());
+        }
     }
-    Ok(response)
+    Ok(response.map_into_left_body())
 }
 
 #[cfg(test)]

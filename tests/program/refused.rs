@@ -13,7 +13,7 @@ const NOWHERE: (&str, &str) = ("DATABASE_URL", "postgres://authflow:hunter2@127.
 /// Starts the program with these variables and answers with what it complains about, in one line.
 fn complaint(subcommand: &str, variables: &[(&str, &str)]) -> String {
     let directory = directory();
-    let output = run(directory.path(), subcommand, variables);
+    let output = run(directory.path(), subcommand, &[&[("RUST_LOG", "error")], variables].concat());
     assert!(!output.status.success(), "{variables:?} started");
     assert_eq!(text(&output.stdout), "", "{variables:?}");
     let complaint = text(&output.stderr);
