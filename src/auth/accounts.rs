@@ -146,8 +146,8 @@ impl Auth {
         Ok(self.state.run(move |service| service.enable_user(user).into()).await?)
     }
 
-    /// Ends every session of a user and erases e-mail, external id, password, roles and scopes. The bare row stays, and so do
-    /// the rows of the sessions, with the names and addresses of devices.
+    /// Ends every session of a user and erases e-mail, external id, password, roles and scopes. Housekeeping deletes the rows of
+    /// the sessions, with the names and addresses of devices, a day later, and then the bare row of the user.
     ///
     /// # Errors
     ///

@@ -33,7 +33,7 @@ impl ConfigError {
     }
 
     /// The environment variable that gives the value. The setter has the same name in lower case, without the prefix (but
-    /// for `signing_algorithm` and `signing_key_pem`).
+    /// for `signing_algorithm`, `signing_algorithm_force` and `signing_key_pem`).
     pub fn variable(&self) -> &'static str {
         self.variable
     }
