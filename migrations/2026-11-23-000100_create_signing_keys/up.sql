@@ -5,6 +5,7 @@ CREATE TABLE authflow.signing_keys (
     state              text        NOT NULL CHECK (state IN ('announced', 'signing', 'retired', 'compromised')),
     public_jwk         text        CHECK (octet_length(public_jwk) <= 1024),
     sealed_private_key bytea       CHECK (octet_length(sealed_private_key) <= 256),
+    tag                bytea       CHECK (octet_length(tag) = 32),
     created_at         timestamptz NOT NULL,
     signs_from         timestamptz NOT NULL,
     retired_at         timestamptz,
@@ -12,6 +13,7 @@ CREATE TABLE authflow.signing_keys (
     compromised_at     timestamptz,
     -- A private key is kept for as long as it may sign, and no longer.
     CHECK ((sealed_private_key IS NOT NULL) = (origin = 'stored' AND state IN ('announced', 'signing'))),
+    CHECK ((tag IS NULL) = (state = 'compromised')),
     CHECK ((public_jwk IS NULL) = (algorithm = 'HS256')),
     CHECK (state <> 'retired' OR (retired_at IS NOT NULL AND expires_at IS NOT NULL)),
     CHECK ((compromised_at IS NOT NULL) = (state = 'compromised'))
@@ -27,6 +29,7 @@ COMMENT ON COLUMN authflow.signing_keys.origin IS 'Where the private key is: `st
 COMMENT ON COLUMN authflow.signing_keys.state IS 'announced: published, does not sign yet. signing: signs. retired: verifies only. compromised: refused everywhere.';
 COMMENT ON COLUMN authflow.signing_keys.public_jwk IS 'The public key as published (RFC 7517). Null for HS256, which has none.';
 COMMENT ON COLUMN authflow.signing_keys.sealed_private_key IS 'The private key under AES-256-GCM with a key derived from AUTHFLOW_SECRET. Null from the moment it no longer signs.';
+COMMENT ON COLUMN authflow.signing_keys.tag IS 'HMAC-SHA-256 over key id, algorithm and public key with a key derived from AUTHFLOW_SECRET: a row that somebody else put here verifies nothing. Null once compromised.';
 COMMENT ON COLUMN authflow.signing_keys.created_at IS 'When the key was made known; it is published since.';
 COMMENT ON COLUMN authflow.signing_keys.signs_from IS 'When it is to sign, for an announced key; else when it began to.';
 COMMENT ON COLUMN authflow.signing_keys.retired_at IS 'When it stopped signing.';

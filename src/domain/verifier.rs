@@ -49,7 +49,7 @@ struct Inner {
 
 /// Keys, and what was verified by them. They change together: a new set of keys starts with nothing verified, so that
 /// nothing outlives the key it was signed with.
-struct Trusted {
+pub(crate) struct Trusted {
     keys: KeySet,
     verified: TokenCache,
 }
@@ -141,8 +141,11 @@ impl Verifier {
     }
 
     /// Verifies by other keys from now on. Tokens of a key that is no longer among them are refused at once.
-    pub(crate) fn set_keys(&self, keys: KeySet) {
-        self.0.trusted.store(Arc::new(Trusted { keys, verified: TokenCache::new() }));
+    ///
+    /// Answers with what was trusted before, because dropping so many remembered tokens takes its time: the caller does
+    /// first what must not wait.
+    pub(crate) fn set_keys(&self, keys: KeySet) -> Arc<Trusted> {
+        self.0.trusted.swap(Arc::new(Trusted { keys, verified: TokenCache::new() }))
     }
 
     pub(crate) fn clock(&self) -> &Clock {
@@ -210,7 +213,7 @@ mod tests {
         assert!(verifier.verify(&token).is_ok());
         let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
         let other = SigningKey::derive(&secret, SigningAlgorithm::Es256).unwrap();
-        verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap());
+        drop(verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap()));
         assert_eq!(verifier.verify(&token), Err(TokenRefused::Invalid));
     }
 

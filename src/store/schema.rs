@@ -66,6 +66,8 @@ pub mod authflow {
             public_jwk -> Nullable<Text>,
             /// The private key under AES-256-GCM with a key derived from AUTHFLOW_SECRET. Null from the moment it no longer signs.
             sealed_private_key -> Nullable<Bytea>,
+            /// HMAC-SHA-256 over key id, algorithm and public key with a key derived from AUTHFLOW_SECRET: a row that somebody else put here verifies nothing. Null once compromised.
+            tag -> Nullable<Bytea>,
             /// When the key was made known; it is published since.
             created_at -> Timestamptz,
             /// When it is to sign, for an announced key; else when it began to.

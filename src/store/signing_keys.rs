@@ -12,12 +12,14 @@ use crate::domain::keys::lifecycle::KeyRecord;
 /// The advisory lock of whoever changes keys: the ASCII letters `authkeys`.
 const LOCK: i64 = i64::from_be_bytes(*b"authkeys");
 
-/// Every key, and the database's time: one row at least. Asked once a second, so it need not be prepared.
-const READ_KEYS: &str = "
-    SELECT clock_timestamp() AS now, k.kid, k.algorithm, k.origin, k.state, k.public_jwk, k.sealed_private_key,
-           k.created_at, k.signs_from, k.retired_at, k.expires_at, k.compromised_at
-    FROM (SELECT) one LEFT JOIN authflow.signing_keys k ON true
-    ORDER BY k.created_at, k.kid";
+statement! {
+    /// Every key, and the database's time: one row at least.
+    ReadKeys {} -> (Timestamptz, KeyColumns),
+    " SELECT clock_timestamp(), k.kid, k.algorithm, k.origin, k.state, k.public_jwk, k.sealed_private_key, k.tag,
+             k.created_at, k.signs_from, k.retired_at, k.expires_at, k.compromised_at
+      FROM input LEFT JOIN authflow.signing_keys k ON true
+      ORDER BY k.created_at, k.kid"
+}
 
 statement! {
     /// A key with this `kid` stays as it is.
@@ -28,14 +30,15 @@ statement! {
         state: Text = &'static str,
         public_jwk: Nullable<Text> = Option<String>,
         sealed_private_key: Nullable<Binary> = Option<Vec<u8>>,
+        tag: Nullable<Binary> = Option<Vec<u8>>,
         created_at: Timestamptz = DateTime<Utc>,
         signs_from: Timestamptz = DateTime<Utc>,
         retired_at: Nullable<Timestamptz> = Option<DateTime<Utc>>,
         expires_at: Nullable<Timestamptz> = Option<DateTime<Utc>>,
     } -> Text,
     " INSERT INTO authflow.signing_keys
-          (kid, algorithm, origin, state, public_jwk, sealed_private_key, created_at, signs_from, retired_at, expires_at)
-      SELECT kid, algorithm, origin, state, public_jwk, sealed_private_key, created_at, signs_from, retired_at, expires_at
+          (kid, algorithm, origin, state, public_jwk, sealed_private_key, tag, created_at, signs_from, retired_at, expires_at)
+      SELECT kid, algorithm, origin, state, public_jwk, sealed_private_key, tag, created_at, signs_from, retired_at, expires_at
       FROM input
       ON CONFLICT (kid) DO NOTHING
       RETURNING kid"
@@ -72,16 +75,21 @@ statement! {
 }
 
 statement! {
-    Reseal { kid: Text = String, sealed: Binary = Vec<u8>, resealed: Binary = Vec<u8> } -> Text,
-    " UPDATE authflow.signing_keys k SET sealed_private_key = input.resealed
-      FROM input WHERE k.kid = input.kid AND k.sealed_private_key = input.sealed
+    Reseal {
+        kid: Text = String,
+        public_jwk: Nullable<Text> = Option<String>,
+        sealed: Nullable<Binary> = Option<Vec<u8>>,
+        tag: Nullable<Binary> = Option<Vec<u8>>,
+    } -> Text,
+    " UPDATE authflow.signing_keys k SET public_jwk = input.public_jwk, sealed_private_key = input.sealed, tag = input.tag
+      FROM input WHERE k.kid = input.kid
       RETURNING k.kid"
 }
 
 statement! {
     Compromise { kid: Text = String } -> Text,
     " UPDATE authflow.signing_keys k
-      SET state = 'compromised', sealed_private_key = NULL, compromised_at = clock_timestamp()
+      SET state = 'compromised', sealed_private_key = NULL, tag = NULL, compromised_at = clock_timestamp()
       FROM input WHERE k.kid = input.kid AND k.state <> 'compromised'
       RETURNING k.kid"
 }
@@ -100,31 +108,35 @@ pub(crate) struct Keys {
     pub(crate) keys: Vec<KeyRecord>,
 }
 
-#[derive(QueryableByName)]
+type KeyColumns = (
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Binary>,
+    Nullable<Binary>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+    Nullable<Timestamptz>,
+);
+
+/// A row of [`KeyColumns`], all null where there is no key.
+#[derive(Queryable)]
 struct KeyRow {
-    #[diesel(sql_type = Timestamptz)]
-    now: DateTime<Utc>,
-    #[diesel(sql_type = Nullable<Text>)]
     kid: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
     algorithm: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
     origin: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
     state: Option<String>,
-    #[diesel(sql_type = Nullable<Text>)]
     public_jwk: Option<String>,
-    #[diesel(sql_type = Nullable<Binary>)]
     sealed_private_key: Option<Vec<u8>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
+    tag: Option<Vec<u8>>,
     created_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     signs_from: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     retired_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     expires_at: Option<DateTime<Utc>>,
-    #[diesel(sql_type = Nullable<Timestamptz>)]
     compromised_at: Option<DateTime<Utc>>,
 }
 
@@ -136,9 +148,9 @@ struct Taken {
 
 impl Session<'_> {
     pub(crate) fn read_keys(&mut self) -> Result<Keys, StoreError> {
-        let rows: Vec<KeyRow> = diesel::sql_query(READ_KEYS).load(self.connection)?;
-        let now = rows.first().ok_or(StoreError::Corrupt("no row from READ_KEYS"))?.now;
-        let keys: Result<Vec<_>, _> = rows.into_iter().filter_map(KeyRow::into_record).collect();
+        let rows: Vec<(DateTime<Utc>, KeyRow)> = ReadKeys {}.load(self.connection)?;
+        let now = rows.first().ok_or(StoreError::Corrupt("no row from ReadKeys"))?.0;
+        let keys: Result<Vec<_>, _> = rows.into_iter().filter_map(|(_, row)| row.into_record()).collect();
         Ok(Keys { now, keys: keys? })
     }
 
@@ -162,6 +174,7 @@ impl Session<'_> {
             state: key.state.as_str(),
             public_jwk: key.public_jwk.clone(),
             sealed_private_key: key.sealed.clone(),
+            tag: key.tag.clone(),
             created_at: key.created_at,
             signs_from: key.signs_from,
             retired_at: key.retired_at,
@@ -195,13 +208,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    pub(crate) fn reseal_key(
-        &mut self,
-        kid: &str,
-        sealed: &[u8],
-        resealed: Vec<u8>,
-    ) -> Result<(), StoreError> {
-        let statement = Reseal { kid: kid.to_owned(), sealed: sealed.to_vec(), resealed };
+    /// Stores the key's new seal and tag.
+    pub(crate) fn reseal_key(&mut self, key: &KeyRecord) -> Result<(), StoreError> {
+        let statement = Reseal {
+            kid: key.kid.clone(),
+            public_jwk: key.public_jwk.clone(),
+            sealed: key.sealed.clone(),
+            tag: key.tag.clone(),
+        };
         statement.load::<String>(self.connection)?;
         Ok(())
     }
@@ -234,6 +248,7 @@ impl KeyRow {
             state,
             public_jwk: self.public_jwk,
             sealed: self.sealed_private_key,
+            tag: self.tag,
             created_at,
             signs_from,
             retired_at: self.retired_at,

@@ -11,13 +11,13 @@
 macro_rules! statement {
     (
         $(#[$doc:meta])*
-        $name:ident { $($field:ident: $sql_type:ty = $rust_type:ty),+ $(,)? } -> $row:ty,
+        $name:ident { $($field:ident: $sql_type:ty = $rust_type:ty),* $(,)? } -> $row:ty,
         $text:literal
     ) => {
         $(#[$doc])*
         #[derive(diesel::query_builder::QueryId)]
         pub(super) struct $name {
-            $(pub(super) $field: $rust_type),+
+            $(pub(super) $field: $rust_type),*
         }
 
         impl diesel::query_builder::Query for $name {
@@ -31,13 +31,15 @@ macro_rules! statement {
                 &'b self,
                 mut out: diesel::query_builder::AstPass<'_, 'b, diesel::pg::Pg>,
             ) -> diesel::QueryResult<()> {
-                let mut before = "WITH input AS NOT MATERIALIZED (SELECT ";
+                out.push_sql("WITH input AS NOT MATERIALIZED (SELECT ");
+                #[allow(unused_mut, reason = "a statement without inputs")]
+                let mut before = "";
                 $(
                     out.push_sql(before);
                     out.push_bind_param::<$sql_type, _>(&self.$field)?;
                     out.push_sql(concat!(" AS ", stringify!($field)));
                     before = ", ";
-                )+
+                )*
                 let _ = before;
                 out.push_sql(")");
                 out.push_sql($text);

@@ -52,6 +52,8 @@ pub(crate) struct KeyRecord {
     pub(crate) public_jwk: Option<String>,
     /// Present while a stored key may sign.
     pub(crate) sealed: Option<Vec<u8>>,
+    /// Shows that a node with the master secret made the row. Absent once it is compromised.
+    pub(crate) tag: Option<Vec<u8>>,
     pub(crate) created_at: DateTime<Utc>,
     pub(crate) signs_from: DateTime<Utc>,
     pub(crate) retired_at: Option<DateTime<Utc>>,
@@ -216,6 +218,7 @@ mod tests {
             state,
             public_jwk: None,
             sealed: None,
+            tag: None,
             created_at: at(0),
             signs_from: at(signs_from),
             retired_at: None,

@@ -7,11 +7,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
+use zeroize::Zeroizing;
 
 pub use self::change::RotateKeys;
 pub(crate) use self::start::StartedKeys;
 use crate::domain::keys::lifecycle::{KeyOrigin, KeyPolicy, KeyRecord, KeyState, Moment, Step, next_step};
-use crate::domain::keys::sealing::{KeySeal, Opened};
+use crate::domain::keys::sealing::{KeySeal, Under};
 use crate::domain::keys::{KeyError, KeySet, SigningAlgorithm, SigningKey, VerifyingKey};
 use crate::domain::verifier::Verifier;
 use crate::store::{Keys, Session, Store, StoreError};
@@ -103,8 +104,9 @@ impl Keyring {
         }
         let signing = self.options.choose(&keys, Some(&self.signing_key()));
         // Verified by before it is signed with; and without a key to sign with, a compromised one still has to go.
-        self.verifier.set_keys(self.options.key_set(&keys, signing.as_deref().ok())?);
+        let before = self.verifier.set_keys(self.options.key_set(&keys, signing.as_deref().ok())?);
         self.signing.store(signing?);
+        drop(before);
         *known = keys;
         Ok(())
     }
@@ -162,7 +164,7 @@ impl KeyOptions {
         let make = |algorithm: SigningAlgorithm| -> Result<KeyRecord, KeyError> {
             let (key, private) = SigningKey::generate(algorithm)?;
             let sealed = self.seal.seal(key.kid(), algorithm, &*private)?;
-            let record = record(key.verifying(), KeyOrigin::Stored, state, now);
+            let record = self.record(key.verifying(), KeyOrigin::Stored, state, now);
             Ok(KeyRecord { sealed: Some(sealed), signs_from, ..record })
         };
         make(self.policy.algorithm).map_err(|_| StoreError::Corrupt("no signing key could be made"))
@@ -199,16 +201,17 @@ impl KeyOptions {
         }
     }
 
-    /// The private key of a row, and whether it was sealed under the previous master secret.
-    fn open(&self, key: &KeyRecord) -> Result<(SigningKey, Opened), KeyringError> {
+    /// The private key of a row, and its private bytes.
+    fn open(&self, key: &KeyRecord) -> Result<(SigningKey, Zeroizing<Vec<u8>>), KeyringError> {
         let sealed = || KeyringError::Sealed(key.kid.clone());
         let text = key.sealed.as_ref().ok_or_else(sealed)?;
         let opened = self.seal.open(&key.kid, key.algorithm, text).ok_or_else(sealed)?;
-        let signing = SigningKey::from_private(key.algorithm, &opened.private)?;
+        let signing = SigningKey::from_private(key.algorithm, &opened)?;
         if signing.kid() == key.kid { Ok((signing, opened)) } else { Err(sealed()) }
     }
 
-    /// What this node verifies by: every key that is not compromised or gone.
+    /// What this node verifies by: every key that is not compromised or gone, and that a node with the master secret put
+    /// there.
     fn key_set(&self, keys: &[KeyRecord], signing: Option<&SigningKey>) -> Result<KeySet, KeyError> {
         if let KeySource::Secret { verifying, .. } = &self.source {
             return KeySet::new(verifying.iter().cloned());
@@ -216,27 +219,43 @@ impl KeyOptions {
         let mut set: Vec<VerifyingKey> = signing.map(|key| key.verifying().clone()).into_iter().collect();
         for key in keys.iter().filter(|key| key.state != KeyState::Compromised) {
             let Some(public) = &key.public_jwk else { continue };
-            if set.iter().all(|known| known.kid() != key.kid) {
+            if self.recognise(key).is_none() {
+                tracing::warn!(kid = %key.kid, "no tag of the master secret is on this signing key: it is ignored");
+            } else if set.iter().all(|known| known.kid() != key.kid) {
                 set.push(VerifyingKey::from_jwk(public)?);
             }
         }
         KeySet::new(set)
     }
-}
 
-/// A row for a key that begins now.
-fn record(key: &VerifyingKey, origin: KeyOrigin, state: KeyState, now: DateTime<Utc>) -> KeyRecord {
-    KeyRecord {
-        kid: key.kid().to_owned(),
-        algorithm: key.algorithm(),
-        origin,
-        state,
-        public_jwk: key.public().and_then(|public| serde_json::to_string(public).ok()),
-        sealed: None,
-        created_at: now,
-        signs_from: now,
-        retired_at: None,
-        expires_at: None,
-        compromised_at: None,
+    /// Under which master secret a row was made, if under one of ours.
+    fn recognise(&self, key: &KeyRecord) -> Option<Under> {
+        self.seal.recognise(&key.kid, key.algorithm, key.public_jwk.as_deref(), key.tag.as_deref()?)
+    }
+
+    /// A row for a key that begins now.
+    fn record(
+        &self,
+        key: &VerifyingKey,
+        origin: KeyOrigin,
+        state: KeyState,
+        now: DateTime<Utc>,
+    ) -> KeyRecord {
+        let (kid, algorithm) = (key.kid().to_owned(), key.algorithm());
+        let public_jwk = key.public().and_then(|public| serde_json::to_string(public).ok());
+        KeyRecord {
+            tag: Some(self.seal.tag(&kid, algorithm, public_jwk.as_deref())),
+            kid,
+            algorithm,
+            origin,
+            state,
+            public_jwk,
+            sealed: None,
+            created_at: now,
+            signs_from: now,
+            retired_at: None,
+            expires_at: None,
+            compromised_at: None,
+        }
     }
 }

@@ -6,8 +6,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
-use super::{KeyOptions, KeySource, Keyring, KeyringError, record};
+use super::{KeyOptions, KeySource, Keyring, KeyringError};
 use crate::domain::keys::lifecycle::{KeyOrigin, KeyRecord, KeyState, Moment};
+use crate::domain::keys::sealing::Under;
 use crate::domain::keys::{KeySet, SigningAlgorithm, SigningKey};
 use crate::domain::verifier::Verifier;
 use crate::store::{Keys, Session, Store, StoreError};
@@ -68,8 +69,8 @@ impl KeyOptions {
             Ok(resealed) => resealed,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        for (key, sealed) in resealed {
-            session.reseal_key(&key.kid, key.sealed.as_deref().unwrap_or_default(), sealed)?;
+        for key in resealed {
+            session.reseal_key(&key)?;
         }
         self.keep_derived(session, &before, now)?;
         match &self.source {
@@ -103,15 +104,11 @@ impl KeyOptions {
     /// Whether this node can use the keys it would sign with; and the rows to be sealed anew, so that the previous master
     /// secret can be dropped. Only starting nodes do that: while a change of secrets rolls, old and new nodes would
     /// otherwise go on sealing against each other.
-    fn check_keys<'a>(&self, keys: &'a [KeyRecord]) -> Result<Vec<(&'a KeyRecord, Vec<u8>)>, KeyringError> {
-        let mut resealed = Vec::new();
+    fn check_keys(&self, keys: &[KeyRecord]) -> Result<Vec<KeyRecord>, KeyringError> {
         match &self.source {
             KeySource::Stored => {
                 for key in keys.iter().filter(|key| key.sealed.is_some()) {
-                    let (_, opened) = self.open(key)?;
-                    if opened.under_previous {
-                        resealed.push((key, self.seal.seal(&key.kid, key.algorithm, &opened.private)?));
-                    }
+                    self.open(key)?;
                 }
             }
             KeySource::Given(own) | KeySource::Secret { signing: own, .. } => {
@@ -122,7 +119,18 @@ impl KeyOptions {
                 }
             }
         }
-        Ok(resealed)
+        let previous = |key: &&KeyRecord| self.recognise(key) == Some(Under::Previous);
+        keys.iter().filter(previous).map(|key| self.reseal(key)).collect()
+    }
+
+    fn reseal(&self, key: &KeyRecord) -> Result<KeyRecord, KeyringError> {
+        let (kid, algorithm) = (&key.kid, key.algorithm);
+        let sealed = match &key.sealed {
+            Some(_) => Some(self.seal.seal(kid, algorithm, &self.open(key)?.1)?),
+            None => None,
+        };
+        let tag = Some(self.seal.tag(kid, algorithm, key.public_jwk.as_deref()));
+        Ok(KeyRecord { sealed, tag, ..key.clone() })
     }
 
     /// Versions without the table signed with derived keys. Where there are sessions of theirs these keys are retired ones
@@ -140,7 +148,7 @@ impl KeyOptions {
             session.insert_key(&KeyRecord {
                 retired_at: Some(now),
                 expires_at: now.checked_add_signed(self.policy.keep),
-                ..record(key, KeyOrigin::Derived, KeyState::Retired, now)
+                ..self.record(key, KeyOrigin::Derived, KeyState::Retired, now)
             })?;
         }
         Ok(())
@@ -160,8 +168,10 @@ impl KeyOptions {
             return Ok(());
         }
         session.retire_other_keys(own.kid(), true, now, self.policy.keep)?;
-        if !session.insert_key(&record(own.verifying(), origin, KeyState::Signing, now))? {
+        let record = self.record(own.verifying(), origin, KeyState::Signing, now);
+        if !session.insert_key(&record)? {
             session.sign_with(own.kid(), now)?;
+            session.reseal_key(&record)?;
         }
         tracing::info!(kid = own.kid(), origin = origin.as_str(), "another key signs access tokens");
         Ok(())

@@ -5,7 +5,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::refused_without_a_trace;
-use crate::support::{Browser, SECRET, TestApp, secret, wire};
+use crate::support::{Browser, PEM, SECRET, TestApp, secret, wire};
 
 /// Every part of a token with one bit turned.
 fn with_one_bit_turned(token: &str) -> Vec<String> {
@@ -70,7 +70,7 @@ async fn a_forged_token_ends_no_session_and_the_database_never_hears_of_it() {
 async fn a_token_sealed_with_another_secret_is_forged() {
     let app = TestApp::start().await;
     let other = secret(&SECRET.replace('9', "8"));
-    let stranger = app.node(|_| AuthConfig::new(app.database_url(), other)).await;
+    let stranger = app.node(|_| AuthConfig::new(app.database_url(), other).signing_key_pem(PEM)).await;
     let browser = Browser::signed_up(&app, "alice@example.com").await;
     let mut sealed_elsewhere = Browser::new(&stranger);
     sealed_elsewhere.login("alice@example.com").await.expect(200);

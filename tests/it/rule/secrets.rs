@@ -1,9 +1,9 @@
 //! A change of the master secret, rolled out node by node: (old), (old, new), (new, old), (new).
 
-use actix_authflow::AuthConfig;
+use actix_authflow::{Auth, AuthConfig};
 
 use super::{WINDOW_OVER, refused_without_a_trace, token_of};
-use crate::support::{Browser, SECRET, TestApp, secret};
+use crate::support::{Browser, PEM, SECRET, TestApp, secret};
 
 const NEW: &str = "Yt6pZ1cVn8RkW3mQe5HxUj7LbS0gAo2D";
 
@@ -82,7 +82,10 @@ async fn a_node_that_does_not_know_the_secret_harms_no_session() {
 #[actix_web::test]
 async fn a_secret_that_was_dropped_opens_nothing() {
     let old = TestApp::start().await;
-    let new = node(&old, NEW, None).await;
+    let config = AuthConfig::new(old.database_url(), secret(NEW)).database_pool(4);
+    let refused = Auth::connect(config.clone()).await.err().unwrap().to_string();
+    assert!(refused.contains("AUTHFLOW_SECRET_PREVIOUS"), "{refused}");
+    let new = old.node(|_| config.signing_key_pem(PEM)).await;
     let browser = Browser::signed_up(&old, "alice@example.com").await.at(&new);
 
     browser.call_api().await.refused(401, "token_invalid");

@@ -16,6 +16,12 @@ use uuid::Uuid;
 /// The master secret of every application that does not choose another.
 pub(crate) const SECRET: &str = "9mZ2vQ4tXb7LwKc1RyHn6GsJ0pDfAeUo";
 
+/// A signing key for nodes with another secret, which cannot open the stored one.
+pub(crate) const PEM: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC
+-----END PRIVATE KEY-----
+";
+
 pub(crate) fn secret(text: &str) -> ServerSecret {
     ServerSecret::new(text).unwrap()
 }

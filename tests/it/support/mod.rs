@@ -13,7 +13,7 @@ pub(crate) mod wire;
 use std::time::{Duration, Instant};
 
 pub(crate) use answer::{Answer, SetCookie};
-pub(crate) use app::{SECRET, TestApp, secret};
+pub(crate) use app::{PEM, SECRET, TestApp, secret};
 pub(crate) use browser::{Browser, PASSWORD};
 pub(crate) use raw::raw;
 

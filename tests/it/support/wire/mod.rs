@@ -151,5 +151,5 @@ pub(crate) fn is_commit(sql: &str) -> bool {
 
 /// What every node asks each second.
 fn is_revocation_poll(sql: &str) -> bool {
-    sql.contains("s.revoked_at > now() -")
+    sql.contains("s.revoked_at > now() -") || sql.contains("LEFT JOIN authflow.signing_keys k ON true")
 }
