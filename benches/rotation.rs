@@ -12,8 +12,8 @@ fn rotation(c: &mut Criterion) {
     eprintln!("{}", database.settings());
     let mut refreshes = Refreshes::start(database.url());
     let mut statements = refreshes.statements();
-    let mut insertions = Insertions::start(&database);
-    // Each adds a row every time. Beyond the fifth time, Postgres may use one plan for all.
+    let mut insertions = Insertions::start(refreshes.connection());
+    // All on one connection. From the sixth time on, Postgres uses one plan for all.
     for generation in 1..=10 {
         assert_eq!(refreshes.refresh(), generation);
         assert_eq!(statements.rotate(), generation);

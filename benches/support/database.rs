@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use actix_authflow::local_postgres::LocalPostgres;
+use actix_authflow::testing::internals::Pooled;
 use actix_authflow::testing::{self, TestDatabase};
 use chrono::Utc;
 use diesel::connection::SimpleConnection as _;
@@ -126,17 +127,16 @@ diesel::table! {
 
 /// Bare insertions of a row shaped like a generation, into a table with nothing but its primary key.
 pub(crate) struct Insertions {
-    connection: PgConnection,
+    connection: Pooled,
     session_id: Uuid,
     generation: i32,
 }
 
 impl Insertions {
-    pub(crate) fn start(database: &Database) -> Self {
-        let mut connection = database.connect();
+    pub(crate) fn start(connection: Pooled) -> Self {
         let table = "CREATE TABLE IF NOT EXISTS bare_rows (session_id uuid, generation integer, digest bytea, nonce bytea, \
                      issued_at timestamptz, expires_at timestamptz, PRIMARY KEY (session_id, generation))";
-        connection.batch_execute(table).unwrap();
+        connection.lend(|connection| connection.batch_execute(table));
         Self { connection, session_id: Uuid::now_v7(), generation: 0 }
     }
 
@@ -152,6 +152,7 @@ impl Insertions {
             bare_rows::issued_at.eq(now),
             bare_rows::expires_at.eq(now),
         );
-        diesel::insert_into(bare_rows::table).values(row).execute(&mut self.connection).unwrap()
+        self.connection
+            .lend(|connection| diesel::insert_into(bare_rows::table).values(row).execute(connection))
     }
 }

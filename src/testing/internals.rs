@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use diesel::PgConnection;
+use diesel::{PgConnection, QueryResult};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
 use zeroize::Zeroizing;
@@ -27,7 +27,7 @@ use crate::domain::session::Transport;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::service::keyring::StartedKeys;
 use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
-use crate::store::{NewUser, Rotation, Session, Store};
+use crate::store::{NewUser, Rotation, Store};
 
 /// The `iss` of [`Tokens`].
 pub const ISSUER: &str = "https://login.example.com";
@@ -228,7 +228,12 @@ impl Refreshes {
         self.token.generation()
     }
 
-    /// Another session of the same user, to be rotated by the bare statement.
+    /// The connection that the refreshes are made on.
+    pub fn connection(&self) -> Pooled {
+        Pooled(self.service.store.clone())
+    }
+
+    /// Another session of the same user, to be rotated by the bare statement on the same connection.
     pub fn statements(&self) -> Statements {
         let token = start_session(&self.service, self.user);
         let presented = Presented {
@@ -238,7 +243,7 @@ impl Refreshes {
             own_nonce: Nonce::random(),
         };
         Statements {
-            connection: or_panic("connecting", self.service.store.dedicated()),
+            connection: self.connection(),
             rotation: Rotation {
                 session: token.session(),
                 user: Some(self.user),
@@ -252,9 +257,20 @@ impl Refreshes {
     }
 }
 
-/// The statement of a rotation on a connection of its own. Nothing is derived, nothing signed: the digests are counted up.
+/// The one connection of a pool. Lent for each piece of work, as the operations have it.
+#[derive(Clone)]
+pub struct Pooled(Store);
+
+impl Pooled {
+    /// Does `work` on it.
+    pub fn lend<T>(&self, mut work: impl FnMut(&mut PgConnection) -> QueryResult<T>) -> T {
+        or_panic("a query", self.0.run(|session| Ok(work(session.connection())?)))
+    }
+}
+
+/// The statement of a rotation by itself. Nothing is derived, nothing signed: the digests are counted up.
 pub struct Statements {
-    connection: PgConnection,
+    connection: Pooled,
     rotation: Rotation,
 }
 
@@ -263,16 +279,11 @@ impl Statements {
     pub fn rotate(&mut self) -> Generation {
         let next = self.rotation.presented.generation + 1;
         self.rotation.successor.0[..4].copy_from_slice(&next.to_be_bytes());
-        let rotated = or_panic("rotating", Session::from(&mut self.connection).rotate(&self.rotation));
+        let rotated = or_panic("rotating", self.connection.0.run(|session| session.rotate(&self.rotation)));
         assert!(rotated.is_some(), "generation {next} was not added");
         self.rotation.presented.generation = next;
         self.rotation.presented.digest = self.rotation.successor;
         next
-    }
-
-    /// The connection, for looking at what the server has made of the statement.
-    pub fn connection(&mut self) -> &mut PgConnection {
-        &mut self.connection
     }
 }
 
