@@ -16,7 +16,7 @@ async fn a_session_that_was_purged_is_not_known() {
 async fn a_revoked_session_is_refused_whatever_the_reason() {
     let app = TestApp::start().await;
     let browser = Browser::signed_up(&app, "alice@example.com").await;
-    for reason in ["logged_out", "revoked_by_user", "password_changed", "evicted", "idle", "reuse"] {
+    for reason in ["logged_out", "revoked_by_user", "password_changed", "evicted", "reuse"] {
         app.db_execute(&format!(
             "UPDATE authflow.sessions SET revoked_at = now(), revoked_reason = '{reason}'"
         ));
