@@ -85,27 +85,41 @@ impl Service {
         reason: RevocationReason,
         change: impl Fn(&mut Session<'_>) -> Result<bool, StoreError>,
     ) -> Outcome<()> {
-        let ended = self.store.transaction(|session| {
-            if change(session)? { end_all(session, user, None, reason).map(Some) } else { Ok(None) }
+        let mut ended = Vec::new();
+        let found = self.store.transaction(|session| {
+            let found = change(session)?;
+            if found {
+                end_all(session, user, None, reason, &mut ended)?;
+            }
+            Ok(found)
         });
-        match ended {
-            Ok(Some(ended)) => Outcome::new(Ok(()), ids(&ended)),
-            Ok(None) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
+        match found {
+            Ok(true) => Outcome::new(Ok(()), ids(&ended)),
+            Ok(false) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
     }
 }
 
 /// Ends every session of a user but for the kept one. The user's row has been locked before, in the same transaction.
+///
+/// Adds them to those that earlier runs of the transaction have ended: one whose commit went through, although its answer was
+/// lost, leaves nothing to be ended by the next.
 pub(super) fn end_all(
     session: &mut Session<'_>,
     user: UserId,
     kept: Option<SessionId>,
     reason: RevocationReason,
-) -> Result<Vec<EndedSession>, StoreError> {
-    let ended = session.revoke_all(user, kept, reason)?;
-    session.delete_chains(&ids(&ended))?;
-    Ok(ended)
+    ended: &mut Vec<EndedSession>,
+) -> Result<(), StoreError> {
+    let now = session.revoke_all(user, kept, reason)?;
+    session.delete_chains(&ids(&now))?;
+    for session in now {
+        if ended.iter().all(|known| known.id != session.id) {
+            ended.push(session);
+        }
+    }
+    Ok(())
 }
 
 pub(super) fn ids(ended: &[EndedSession]) -> Vec<SessionId> {

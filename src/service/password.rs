@@ -20,7 +20,7 @@ pub(crate) struct PasswordChange {
 
 /// What the transaction came to.
 enum Changed {
-    Live(Admitted, Vec<SessionId>),
+    Live(Admitted),
     Refused(Rejected),
 }
 
@@ -70,26 +70,27 @@ impl Service {
         };
         let key = self.keyring.signing_key();
         let (new, token) = self.new_session(credentials.user, None, &request, &key);
+        let mut ended = Vec::new();
         let changed = self.store.transaction(|session| {
             match session.change_password(credentials.user, *own, credentials.version, new_hash)? {
                 Change::Done => {
-                    let ended = end_all(session, credentials.user, None, RevocationReason::PasswordChanged)?;
+                    let reason = RevocationReason::PasswordChanged;
+                    end_all(session, credentials.user, None, reason, &mut ended)?;
                     let Started::Live { session: live, .. } = session.start_session(&new)? else {
                         return Err(StoreError::Corrupt("a user locked in this transaction has no session"));
                     };
-                    Ok(Changed::Live(self.admit(live)?, ids(&ended)))
+                    Ok(Changed::Live(self.admit(live)?))
                 }
                 Change::SessionEnded => Ok(match session.find_started(&new)? {
-                    // By this very change, whose answer was lost. The other sessions it ended are heard of like those
-                    // that other nodes end.
-                    Started::Live { session: live, .. } => Changed::Live(self.admit(live)?, vec![*own]),
+                    // By this very change, whose answer was lost.
+                    Started::Live { session: live, .. } => Changed::Live(self.admit(live)?),
                     Started::Refused => Changed::Refused(Rejected::SessionRevoked),
                 }),
                 Change::Outdated => Ok(Changed::Refused(Rejected::WrongPassword)),
             }
         });
         match changed {
-            Ok(Changed::Live(admitted, ended)) => Outcome::new(self.grant(admitted, token, &key), ended),
+            Ok(Changed::Live(admitted)) => Outcome::new(self.grant(admitted, token, &key), ids(&ended)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Ok(Changed::Refused(rejected)) => Outcome::from(ServiceError::from(rejected)),
             Err(error) => Outcome::from(ServiceError::from(error)),

@@ -57,7 +57,23 @@ impl Service {
             Err(StoreError::Refused) => return Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => return Outcome::from(ServiceError::from(error)),
         };
-        match self.store.run(|session| self.rotate(session, &rotation, &request.token, &successor)) {
+        let mut concluded = None;
+        let refreshed = self.store.run(|session| {
+            let refreshed = match concluded {
+                Some(refusal) => Refreshed::Refused(refusal),
+                None => self.rotate(session, &rotation, &request.token, &successor)?,
+            };
+            if let Refreshed::Refused(refusal) = refreshed
+                && let Some(reason) = refusal.ends_session()
+            {
+                // For the next run, should the answer to the revocation be lost: it would find the session ended, and
+                // nobody would hear why.
+                concluded = Some(refusal);
+                session.revoke(rotation.session, reason)?;
+            }
+            Ok(refreshed)
+        });
+        match refreshed {
             Ok(Refreshed::Granted(session, token)) => {
                 Outcome::new(self.grant(Admitted { session, claims }, token, &key), [])
             }
@@ -89,6 +105,7 @@ impl Service {
         }
     }
 
+    /// Adds the next generation, or says by the rule what else the answer is. Changes nothing else.
     fn rotate(
         &self,
         session: &mut Session<'_>,
@@ -122,9 +139,6 @@ impl Service {
                 (Decision::Refuse(refusal), _) => refusal,
                 (Decision::SameAgain | Decision::SameSuccessor { .. }, None) => Refusal::Invalid,
             };
-            if let Some(reason) = refusal.ends_session() {
-                session.revoke(rotation.session, reason)?;
-            }
             return Ok(Refreshed::Refused(refusal));
         }
         Err(StoreError::Unavailable("a rotation kept losing its race".into()))

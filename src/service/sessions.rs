@@ -41,12 +41,13 @@ impl Service {
         kept: Option<SessionId>,
         reason: RevocationReason,
     ) -> Outcome<Vec<EndedSession>> {
-        let ended = self.store.transaction(|session| {
+        let mut ended = Vec::new();
+        let done = self.store.transaction(|session| {
             session.outdate_logins(user)?;
-            end_all(session, user, kept, reason)
+            end_all(session, user, kept, reason, &mut ended)
         });
-        match ended {
-            Ok(ended) => {
+        match done {
+            Ok(()) => {
                 let ids = ids(&ended);
                 Outcome::new(Ok(ended), ids)
             }

@@ -152,9 +152,25 @@ async fn a_refresh_in_the_middle_of_disabling_adds_nothing() {
     }
 }
 
-fn set_password(browser: &Browser, node: &TestApp) -> impl Future<Output = ()> + 'static {
+/// What ends every session of a user, and outdates the logins under way.
+#[derive(Clone, Copy)]
+enum End {
+    NewPassword,
+    Revocation,
+}
+
+const ENDS: [End; 2] = [End::NewPassword, End::Revocation];
+
+fn end_all(end: End, browser: &Browser, node: &TestApp) -> impl Future<Output = ()> + 'static {
     let (auth, user) = (node.auth.clone(), id(browser));
-    async move { auth.set_password(user, SecretString::from("quite another horse by now")).await.unwrap() }
+    async move {
+        match end {
+            End::NewPassword => {
+                auth.set_password(user, SecretString::from("quite another horse by now")).await.unwrap();
+            }
+            End::Revocation => drop(auth.revoke_sessions(user).await.unwrap()),
+        }
+    }
 }
 
 fn login(node: &TestApp) -> impl Future<Output = Answer> + 'static {
@@ -162,44 +178,47 @@ fn login(node: &TestApp) -> impl Future<Output = Answer> + 'static {
     async move { browser.login_with("alice@example.com", PASSWORD).await }
 }
 
-/// The password was right when it was checked, and is not any more.
+/// The password was right when it was checked, and counts no more.
 #[actix_web::test]
-async fn a_password_changed_between_check_and_start_lets_nobody_in() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_start_of_session, Moment::HoldBefore);
+async fn what_ends_between_check_and_start_of_a_login_lets_nobody_in() {
+    for end in ENDS {
+        let nodes = Nodes::start().await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_start_of_session, Moment::HoldBefore);
 
-    let logging_in = login(&nodes.wired);
-    let (answer, ()) = nodes.meet(trap, logging_in, set_password(&browser, &nodes.direct)).await;
+        let logging_in = login(&nodes.wired);
+        let (answer, ()) = nodes.meet(trap, logging_in, end_all(end, &browser, &nodes.direct)).await;
 
-    answer.refused(401, "invalid_credentials");
-    assert_eq!(nodes.direct.db_live_sessions(), [""; 0]);
+        answer.refused(401, "invalid_credentials");
+        assert_eq!(nodes.direct.db_live_sessions(), [""; 0]);
+    }
 }
 
 #[actix_web::test]
-async fn a_password_changed_in_the_middle_of_a_login_ends_its_session() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_start_of_session, Moment::HoldBeforeCommit);
+async fn what_ends_in_the_middle_of_a_login_ends_its_session() {
+    for end in ENDS {
+        let nodes = Nodes::start().await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_start_of_session, Moment::HoldBeforeCommit);
 
-    let logging_in = login(&nodes.wired);
-    let (answer, ()) = nodes.meet(trap, logging_in, set_password(&browser, &nodes.direct)).await;
+        let logging_in = login(&nodes.wired);
+        let (answer, ()) = nodes.meet(trap, logging_in, end_all(end, &browser, &nodes.direct)).await;
 
-    let session = answer.expect(200).session_id();
-    assert_eq!(nodes.direct.db_live_sessions(), [""; 0]);
-    assert_eq!(nodes.direct.db_session_reason(&session).as_deref(), Some("password_changed"));
-    assert_eq!(nodes.direct.db_generations(&session), [0; 0]);
+        let session = answer.expect(200).session_id();
+        assert_eq!(nodes.direct.db_live_sessions(), [""; 0]);
+        assert_eq!(nodes.direct.db_generations(&session), [0; 0]);
+    }
 }
 
 #[actix_web::test]
-async fn a_login_in_the_middle_of_a_password_change_lets_nobody_in() {
-    for statement in [wire::is_end_of_sessions, wire::is_commit] {
+async fn a_login_in_the_middle_of_the_end_lets_nobody_in() {
+    for (end, statement) in ENDS.into_iter().zip([wire::is_end_of_sessions, wire::is_commit]) {
         let nodes = Nodes::start().await;
         let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
         let trap = nodes.wire.trap(statement, Moment::HoldBefore);
 
-        let changing = set_password(&browser, &nodes.wired);
-        let ((), answer) = nodes.meet(trap, changing, login(&nodes.direct)).await;
+        let ending = end_all(end, &browser, &nodes.wired);
+        let ((), answer) = nodes.meet(trap, ending, login(&nodes.direct)).await;
 
         answer.refused(401, "invalid_credentials");
         assert_eq!(nodes.direct.db_live_sessions(), [""; 0]);

@@ -31,9 +31,14 @@ async fn act(action: usize, mut browser: Browser, auth: Auth) -> (Browser, Optio
             browser = browser.without_refresh_token();
             browser.login("alice@example.com").await
         }
-        _ => {
+        8 => {
             let user = browser.user().parse().unwrap();
             auth.set_password(user, SecretString::from(PASSWORD)).await.unwrap();
+            return (browser, None);
+        }
+        _ => {
+            let user = browser.user().parse().unwrap();
+            auth.revoke_sessions(user).await.unwrap();
             return (browser, None);
         }
     };
@@ -58,7 +63,7 @@ async fn two_hundred_rounds_of_everything_end_in_no_deadlock_and_no_fault() {
             .map(|_| {
                 let node = [&app, &other][dice.roll(2)];
                 let browser = browsers[dice.roll(browsers.len())].at(node);
-                act(dice.roll(9), browser, node.auth.clone())
+                act(dice.roll(10), browser, node.auth.clone())
             })
             .collect();
         for (browser, answer) in together(actions).await {

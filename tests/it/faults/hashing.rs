@@ -4,8 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use actix_authflow::{AuthConfig, UserDraft};
+use actix_web::rt::net::TcpStream;
+use serde_json::json;
+use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Browser, TestApp, eventually};
+use crate::support::{Browser, PASSWORD, TestApp, eventually};
 
 /// A check of passwords that takes until it is let go: the host's hook, in place of a slow hash.
 #[derive(Clone, Default)]
@@ -83,10 +86,15 @@ async fn a_flood_of_logins_leaves_refresh_and_guard_alone() {
 async fn a_client_that_hangs_up_does_not_make_room() {
     let slow = Slow::default();
     let app = app_with(&slow).await;
-    let mut browser = Browser::new(&app);
-    let hanging = actix_web::rt::spawn(async move { browser.login("slow@example.com").await });
+    let mut impatient = TcpStream::connect(app.address()).await.unwrap();
+    let body = json!({ "email": "slow@example.com", "password": PASSWORD }).to_string();
+    let head = "POST /auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+    let request = format!("{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    impatient.write_all(request.as_bytes()).await.unwrap();
     eventually("a password is being checked", async || slow.entered() > 0).await;
-    hanging.abort();
+    // Not merely the end of what is sent, after which an answer would still be welcome.
+    impatient.set_zero_linger().unwrap();
+    drop(impatient);
 
     let mut waiting = Browser::new(&app);
     waiting.login("slow@example.com").await.refused(503, "overloaded");

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use actix_authflow::AuthConfig;
+use reqwest::Method;
 use secrecy::SecretString;
+use serde_json::json;
 
 use crate::support::wire::{self, Moment, Proxy};
-use crate::support::{Browser, TestApp, eventually};
+use crate::support::{Browser, PASSWORD, TestApp};
 
 const CUTS: [Moment; 2] = [Moment::CutBefore, Moment::CutAfter];
 
@@ -153,25 +155,72 @@ async fn a_logout_whose_connection_breaks_logs_out() {
     }
 }
 
+/// What ended is dead on this node at once, although the run that ended it never heard so.
 #[actix_web::test]
-async fn a_new_password_whose_commit_is_not_heard_of_ends_every_session() {
+async fn whoever_ends_all_sessions_is_told_of_each_although_a_connection_breaks() {
     let (wire, node, app) = wired(|config| config).await;
-    for cut in CUTS {
-        let browser = Browser::signed_up(&app, &format!("{cut:?}@example.com")).await.at(&node);
-        let trap = wire.trap(wire::is_commit, cut);
+    for statement in [wire::is_end_of_sessions, wire::is_commit] {
+        for cut in CUTS {
+            let user = node.auth.ensure_user("customer-4711").await.unwrap().id;
+            let mut browsers = vec![Browser::new(&node), Browser::new(&node)];
+            for browser in &mut browsers {
+                browser.post(&format!("/host/login/{user}/cookie"), &json!({})).await.expect(200);
+            }
+            let trap = wire.trap(statement, cut);
 
-        let new = SecretString::from("quite another horse by now");
-        node.auth.set_password(browser.user().parse().unwrap(), new).await.unwrap();
+            assert_eq!(node.auth.revoke_sessions(user).await.unwrap(), 2);
 
-        assert!(trap.has_been_reached());
-        browser.clone().refresh().await.refused(401, "session_revoked");
-        assert_eq!(app.db_live_sessions(), [""; 0]);
-        eventually("the JWT dies", async || browser.call_api().await.status == 401).await;
+            assert!(trap.has_been_reached());
+            for browser in browsers {
+                browser.call_api().await.refused(401, "session_revoked");
+            }
+            assert_eq!(app.db_live_sessions(), [""; 0]);
+        }
     }
 }
 
 #[actix_web::test]
-async fn reuse_is_found_although_a_connection_breaks() {
+async fn a_new_password_ends_every_session_although_a_connection_breaks() {
+    let (wire, node, app) = wired(|config| config).await;
+    for (index, statement) in [wire::is_end_of_sessions, wire::is_commit].into_iter().enumerate() {
+        for cut in CUTS {
+            for own_change in [true, false] {
+                let email = format!("{cut:?}{index}{own_change}@example.com");
+                let mut browser = Browser::signed_up(&app, &email).await.at(&node);
+                let mut phone = Browser::mobile(&node);
+                phone.login(&email).await.expect(200);
+                let before = browser.clone();
+                let trap = wire.trap(statement, cut);
+
+                change_password(&node, &mut browser, own_change).await;
+
+                assert!(trap.has_been_reached());
+                for ended in [before, phone] {
+                    ended.call_api().await.refused(401, "session_revoked");
+                }
+                assert_eq!(app.db_live_sessions(), [""; 0]);
+            }
+        }
+    }
+}
+
+/// By the user, who gets a new session and logs out of it, or by the host.
+async fn change_password(node: &TestApp, browser: &mut Browser, own_change: bool) {
+    let new = "quite another horse by now";
+    if own_change {
+        let body = json!({ "current_password": PASSWORD, "new_password": new });
+        let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
+        browser.send(request).await.expect(200);
+        browser.call_api().await.expect(200);
+        browser.logout().await.expect(204);
+    } else {
+        let user = browser.user().parse().unwrap();
+        node.auth.set_password(user, SecretString::from(new)).await.unwrap();
+    }
+}
+
+#[actix_web::test]
+async fn reuse_is_called_reuse_although_a_connection_breaks() {
     for statement in [wire::is_rotation, wire::is_end_of_sessions] {
         for cut in CUTS {
             let (wire, node, app) = wired(|config| config).await;
@@ -181,10 +230,10 @@ async fn reuse_is_found_although_a_connection_breaks() {
             app.db_age_session(&browser.session(), 31);
             let trap = wire.trap(statement, cut);
 
-            let answer = stolen.clone().refresh().await;
+            stolen.clone().refresh().await.refused(401, "refresh_token_reused");
 
             assert!(trap.has_been_reached());
-            assert!(["refresh_token_reused", "session_revoked"].contains(&answer.code()), "{answer:?}");
+            browser.call_api().await.refused(401, "session_revoked");
             assert_eq!(app.db_session_reason(&browser.session()).as_deref(), Some("reuse"));
             browser.refresh().await.refused(401, "session_revoked");
         }

@@ -1,5 +1,6 @@
 //! The database goes away and comes back.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use actix_authflow::testing::TestCluster;
@@ -10,7 +11,16 @@ use crate::support::{Browser, TestApp, eventually, together};
 
 /// Whatever needs the database is answered with this while there is none.
 async fn everything_is_unavailable(client: &Browser) {
-    let requests = (0..5).map(|request| {
+    are_unavailable(client, 0..5).await;
+}
+
+/// Whatever changes something is answered with this while nothing can be changed.
+async fn every_change_is_unavailable(client: &Browser) {
+    are_unavailable(client, 0..4).await;
+}
+
+async fn are_unavailable(client: &Browser, requests: Range<u32>) {
+    let requests = requests.map(|request| {
         let mut client = client.clone();
         async move {
             match request {
@@ -124,6 +134,55 @@ async fn a_chain_survives_the_restart_of_database_and_application() {
     browser.refresh().await.expect(200);
     retired.at(&app).refresh().await.refused(401, "refresh_token_reused");
     browser.refresh().await.refused(401, "session_revoked");
+}
+
+/// All but the test's own.
+fn end_connections(app: &TestApp) {
+    app.db_execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE datname = current_database() AND pid <> pg_backend_pid()",
+    );
+}
+
+#[actix_web::test]
+async fn connections_that_an_administrator_ends_are_replaced() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    for generation in 1..=3 {
+        // More than one of the pool.
+        let calls = (0..4).map(|_| {
+            let browser = browser.clone();
+            async move { browser.me().await.expect(200) }
+        });
+        together(calls).await;
+        end_connections(&app);
+
+        browser.refresh().await.expect(200);
+
+        assert_eq!(app.db_generations(&browser.session()).last(), Some(&generation));
+        app.db_age_session(&browser.session(), 31);
+    }
+}
+
+/// As after a failover, before the connections follow.
+#[actix_web::test]
+async fn a_database_that_takes_no_writes_consumes_nothing() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    let database = app.db_texts("SELECT current_database()::text AS value").remove(0).unwrap();
+    let setting = format!("ALTER DATABASE {database} SET default_transaction_read_only");
+    let before = app.db_snapshot();
+    app.db_execute(&format!("{setting} = on"));
+    end_connections(&app);
+
+    every_change_is_unavailable(&browser).await;
+    app.db_unchanged_since(&before);
+
+    // The test's own connection is older than the setting.
+    app.db_execute(&format!("{setting} = off"));
+    end_connections(&app);
+    browser.refresh().await.expect(200);
+    assert_eq!(app.db_generations(&browser.session()), [0, 1]);
 }
 
 #[actix_web::test]
