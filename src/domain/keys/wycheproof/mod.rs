@@ -1,6 +1,6 @@
 //! The signature layer against the vectors of the project Wycheproof (<https://github.com/C2SP/wycheproof>, `testvectors_v1`).
 //!
-//! The vectors are not part of this repository. Their folder is named by `AUTHFLOW_WYCHEPROOF_DIR`; without it these tests
+//! The vectors are not part of this repository. Their folder is named by `WYCHEPROOF_DIR`; without it these tests
 //! only say so. Each test asserts how many cases it ran, so that none can pass by having run nothing.
 //!
 //! Their payloads are no claims and their headers have no `typ`, so an access token is none of them. What is compared is
@@ -24,7 +24,7 @@ use super::{KeyError, KeySet, VerifyingKey};
 use crate::domain::secret::ServerSecret;
 use crate::domain::{compact, json};
 
-const VARIABLE: &str = "AUTHFLOW_WYCHEPROOF_DIR";
+const VARIABLE: &str = "WYCHEPROOF_DIR";
 
 /// For the vectors' secrets only: one ends in stray bits, and is not meant to fail for that.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(&URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
