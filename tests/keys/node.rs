@@ -53,6 +53,11 @@ pub(crate) fn part(token: &str, index: usize) -> Value {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token.split('.').nth(index).unwrap()).unwrap()).unwrap()
 }
 
+/// The server closes what is idle for five seconds; a request that was just sent on such a connection would be lost.
+fn client() -> Client {
+    Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build().unwrap()
+}
+
 impl Node {
     pub(crate) async fn start(config: AuthConfig) -> Node {
         let auth = Auth::connect(config).await.unwrap();
@@ -67,7 +72,7 @@ impl Node {
         let running = server.disable_signals().run();
         let server = running.handle();
         actix_web::rt::spawn(running);
-        Node { auth, url, server, client: Client::new() }
+        Node { auth, url, server, client: client() }
     }
 
     pub(crate) async fn register(&self, email: &str) -> Tokens {

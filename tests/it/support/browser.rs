@@ -1,5 +1,7 @@
 //! A client: keeps its tokens as a browser with a little script does, or as a phone.
 
+use std::time::Duration;
+
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -31,7 +33,8 @@ enum Transport {
 impl Browser {
     /// A browser, which keeps the refresh token in a cookie.
     pub(crate) fn new(app: &TestApp) -> Browser {
-        let http = Client::builder().no_proxy().build().unwrap();
+        // The server closes what is idle for five seconds; a request that was just sent on such a connection would be lost.
+        let http = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
         let base = app.url("");
         Browser { http, base, transport: Transport::Cookie, access_token: None, refresh_token: None }
     }
