@@ -14,7 +14,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres and openssl.
+# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer and openssl.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -53,6 +53,7 @@ has() {
         libpq) links "-lpq" ;;
         openssl) links "-lssl -lcrypto" && have pkg-config ;;
         postgres) postgres_programs >/dev/null ;;
+        pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] ;;
         *) fail "no such need: $1" ;;
     esac
 }
@@ -128,6 +129,7 @@ package_for() {
         brew:libpq) echo libpq ;;
         brew:openssl) echo openssl@3 pkgconf ;;
         *:postgres) echo postgresql ;;
+        *:pgbouncer) echo pgbouncer ;;
     esac
 }
 
@@ -149,16 +151,22 @@ may_install() {
 
 as_root() { if is_root; then "$@"; else sudo "$@"; fi; }
 
-# Debian's server package makes and starts a system-wide server on port 5432, which nobody asked for here. Servers that
+# Debian's packages make and start system-wide servers, on port 5432 and 6432, which nobody asked for here. Servers that
 # are there already are not touched, and later installations behave as ever.
 install_on_debian() {
-    local folder=/etc/postgresql-common/createcluster.d status=0
+    local folder=/etc/postgresql-common/createcluster.d policy=/usr/sbin/policy-rc.d ours="" status=0
+    if ! [ -e "$policy" ]; then
+        ours=$policy
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
     as_root mkdir -p "$folder"
     echo "create_main_cluster = off" | as_root tee "$folder/zz-authflow.conf" >/dev/null
     as_root apt-get update -qq &&
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends "$@" || status=$?
     as_root rm "$folder/zz-authflow.conf"
     as_root rmdir --ignore-fail-on-non-empty "$folder" "${folder%/*}"
+    [ -z "$ours" ] || as_root rm "$ours"
     return "$status"
 }
 
@@ -170,6 +178,7 @@ do_without() {
             FEATURES="$FEATURES,bundled-libpq"
             ;;
         compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
+        pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
     esac

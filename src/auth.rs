@@ -10,7 +10,7 @@ use std::thread::available_parallelism;
 use actix_web::web::{self, ServiceConfig};
 use tokio::task::spawn_blocking;
 
-use crate::config::{AuthConfig, ConfigError, Registration, misfit, span};
+use crate::config::{AuthConfig, ConfigError, Registration, lost_statements, misfit, span};
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::issuing::TokenIssuer;
@@ -242,7 +242,11 @@ fn hashing_permits(config: &AuthConfig) -> usize {
     available_parallelism().map_or(1, usize::from).min(by_memory).max(1)
 }
 
+/// Looks first whether the way to the database is one on which anything can be prepared.
 fn migrate(options: &StoreOptions) -> Result<usize, Error> {
+    if let Some(fault) = Store::loses_statements(options)? {
+        return Err(lost_statements(&fault).into());
+    }
     let mut connection = Store::connect(options)?;
     migrations::run(&mut connection).map_err(|error| match error {
         MigrationError::Database(error) => Error::Database(error.to_string()),

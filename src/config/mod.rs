@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub use self::error::ConfigError;
 pub(crate) use self::keys::misfit;
+pub(crate) use self::parts::lost_statements;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;

@@ -20,3 +20,12 @@ impl AuthConfig {
         })
     }
 }
+
+/// What is wrong with the configuration where a pooler in front of the database loses prepared statements.
+pub(crate) fn lost_statements(fault: &str) -> ConfigError {
+    let fault = format!(
+        "is true, but a pooler in front of the database loses prepared statements ({fault}): let it keep them \
+         (PgBouncer from 1.21 on, with max_prepared_statements above 0), or do without"
+    );
+    ConfigError::new("AUTHFLOW_PREPARED_STATEMENTS", fault, "false")
+}

@@ -4,6 +4,7 @@ mod deadline;
 mod housekeeping;
 pub(crate) mod migrations;
 mod password_change;
+mod pooler;
 mod refresh_tokens;
 #[expect(unreachable_pub, reason = "generated")]
 mod schema;

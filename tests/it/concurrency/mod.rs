@@ -4,3 +4,5 @@ mod defaults;
 mod races;
 mod rounds;
 mod storms;
+
+pub(crate) use storms::one_generation_for_all;

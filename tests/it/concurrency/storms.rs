@@ -19,7 +19,7 @@ pub(super) async fn storm(nodes: &[&TestApp], browser: &Browser, clients: usize)
 }
 
 /// The storm's one outcome: everybody has the same new token, and the chain is longer by one.
-pub(super) async fn one_generation_for_all(nodes: &[&TestApp], browser: &mut Browser, clients: usize) {
+pub(crate) async fn one_generation_for_all(nodes: &[&TestApp], browser: &mut Browser, clients: usize) {
     let app = nodes[0];
     let before = app.db_generations(&browser.session());
 

@@ -4,3 +4,4 @@ mod cost;
 mod hashing;
 mod lost_answers;
 mod outage;
+mod pooler;

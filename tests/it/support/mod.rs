@@ -7,6 +7,7 @@ mod browser;
 mod db;
 mod demands;
 pub(crate) mod jwt;
+pub(crate) mod pooler;
 mod raw;
 pub(crate) mod wire;
 
