@@ -1,5 +1,7 @@
 //! The routes of the scope. This file is the one table of them.
 
+mod cacheable;
+mod client;
 mod jwks;
 mod login;
 mod logout;
@@ -41,6 +43,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
         .service(only("/password", "POST", web::post().to(password::change)))
         .service(only(sessions::ONE, "DELETE", web::delete().to(sessions::end_one)))
         .service(only("/.well-known/jwks.json", "GET", web::get().to(jwks::jwks)))
+        .service(only("/client.js", "GET", web::get().to(client::client)))
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
     if state.registration_open {
         scope = scope.service(only("/register", "POST", web::post().to(register::register)));

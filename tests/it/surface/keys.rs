@@ -56,7 +56,7 @@ async fn nothing_is_published_of_a_symmetric_key() {
 }
 
 #[actix_web::test]
-async fn the_document_alone_may_be_kept() {
+async fn the_document_may_be_kept() {
     let app = TestApp::start().await;
     let reply = Connection::to(&app).send(&Request::get(DOCUMENT)).expect(200);
     assert!(reply.header("cache-control").starts_with("public, max-age="), "{reply:?}");

@@ -3,6 +3,7 @@
 mod alike;
 mod authorization;
 mod bodies;
+mod client_script;
 mod cookie_names;
 mod cookies;
 mod csrf;

@@ -6,7 +6,7 @@ use super::{Connection, Request};
 use crate::support::{Browser, TestApp};
 
 const POSTS: [&str; 4] = ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout"];
-const GETS: [&str; 2] = ["/auth/me", "/auth/.well-known/jwks.json"];
+const GETS: [&str; 3] = ["/auth/me", "/auth/.well-known/jwks.json", "/auth/client.js"];
 
 #[actix_web::test]
 async fn of_several_faults_the_first_in_order_is_told() {
