@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{AuthConfig, ConfigError, Registration, lost_statements, misfit, span};
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
+use crate::domain::event::Actor;
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::refresh_jwt::Envelopes;
@@ -22,6 +23,7 @@ use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::service::events::Events;
 use crate::service::housekeeper::Housekeeper;
 use crate::service::keyring::{Keyring, KeyringError, StartedKeys};
 use crate::service::revocations::{RevocationWatch, database_time};
@@ -150,7 +152,7 @@ impl Auth {
     ///
     /// [`Error::Database`] with the reason, within three seconds.
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.state.run(|service| service.ping().into()).await?)
+        Ok(self.state.run(Actor::Service, |service| service.ping().into()).await?)
     }
 
     fn connect_blocking(config: &AuthConfig) -> Result<Self, Error> {
@@ -164,14 +166,15 @@ impl Auth {
             leeway: DEFAULT_LEEWAY,
         };
         let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
-        let keyring = Arc::new(keys.into_keyring(store.clone(), verifier.clone()));
+        let events = Arc::new(Events::new(verifier.clone(), config.hooks.on_event.clone()));
+        let keyring = Arc::new(keys.into_keyring(store.clone(), verifier.clone(), Arc::clone(&events)));
         let watch = RevocationWatch::start(store.clone(), verifier.clone(), Arc::clone(&keyring))?;
         let issuer = TokenIssuer {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
             client_id: config.client_id.clone(),
         };
-        let service = Arc::new(service(config, store, issuer, keyring)?);
+        let service = Arc::new(service(config, store, issuer, keyring, events)?);
         let interval = Some(config.prune_interval).filter(|interval| !interval.is_zero());
         let housekeeper =
             interval.map(|interval| Housekeeper::start(Arc::clone(&service), interval)).transpose()?;
@@ -199,6 +202,7 @@ pub(crate) fn service(
     store: Store,
     issuer: TokenIssuer,
     keyring: Arc<Keyring>,
+    events: Arc<Events>,
 ) -> Result<Service, Error> {
     let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
     let hasher = match &config.hooks.foreign_verifier {
@@ -223,6 +227,7 @@ pub(crate) fn service(
         },
         max_sessions: config.max_sessions,
         hooks: config.hooks.clone(),
+        events,
     })
 }
 

@@ -41,6 +41,10 @@ pub use crate::auth::{Auth, Error};
 #[cfg(feature = "issuer")]
 pub use crate::config::{AuthConfig, ConfigError, Registration};
 #[cfg(feature = "issuer")]
+pub use crate::domain::event::{
+    Actor, AttemptBudget, CredentialFailure, EventKind, OriginFault, SecurityEvent, Severity,
+};
+#[cfg(feature = "issuer")]
 pub use crate::domain::keys::lifecycle::{KeyOrigin, KeyState};
 #[cfg(feature = "issuer")]
 pub use crate::domain::password::hash::{HashParams, InvalidHashParams};
@@ -51,7 +55,7 @@ pub use crate::domain::refresh_jwt::RefreshFormat;
 #[cfg(feature = "issuer")]
 pub use crate::domain::secret::{ServerSecret, WeakSecret};
 #[cfg(feature = "issuer")]
-pub use crate::domain::session::Transport;
+pub use crate::domain::session::{RevocationReason, Transport};
 #[cfg(feature = "issuer")]
 pub use crate::domain::user::User;
 #[cfg(feature = "issuer")]

@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{Auth, Error};
 use crate::domain::email::Email;
+use crate::domain::event::Actor;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{Device, RevocationReason, Transport};
 use crate::domain::user::User;
@@ -83,7 +84,7 @@ impl Auth {
     /// [`Error::Taken`], [`Error::Invalid`], [`Error::Refused`] by the registration hook, or what can befall any call.
     pub async fn create_user(&self, draft: UserDraft) -> Result<User, Error> {
         let user = self.prepare(draft).await?;
-        Ok(self.state.run(move |service| service.create_user(&user).into()).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.create_user(&user)).await?)
     }
 
     /// The user with this external id, made if there is none. For hosts that log users in by themselves.
@@ -93,7 +94,7 @@ impl Auth {
     /// As [`create_user`](Self::create_user).
     pub async fn ensure_user(&self, external_id: &str) -> Result<User, Error> {
         let user = self.prepare(UserDraft::new().external_id(external_id)).await?;
-        Ok(self.state.run(move |service| service.ensure_user(&user).into()).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.ensure_user(&user)).await?)
     }
 
     /// Sets a user's password and ends every session of theirs. Whoever calls this has checked that it may be done.
@@ -102,10 +103,13 @@ impl Auth {
     ///
     /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy.
     pub async fn set_password(&self, user: UserId, password: SecretString) -> Result<(), Error> {
-        let found = self.state.run(move |service| service.find_user(user).into()).await?;
+        let found = self.state.run(Actor::Application, move |service| service.find_user(user).into()).await?;
         let email = found.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
-        let hash = self.state.hash(move |service| service.hash_new(&password, &email)).await?;
-        Ok(self.state.run(move |service| service.set_password(user, Some(&hash))).await?)
+        let hash = self
+            .state
+            .hash(Actor::Application, move |service| service.hash_new(&password, &email).into())
+            .await?;
+        Ok(self.state.run(Actor::Application, move |service| service.set_password(user, Some(&hash))).await?)
     }
 
     /// Replaces a user's roles. They reach access tokens at the next refresh; end the sessions to have them at once.
@@ -115,7 +119,7 @@ impl Auth {
     /// [`Error::UnknownUser`], [`Error::Invalid`] for a role that is empty or has control characters.
     pub async fn set_roles(&self, user: UserId, roles: Vec<String>) -> Result<(), Error> {
         check_roles(&roles)?;
-        Ok(self.state.run(move |service| service.set_roles(user, &roles).into()).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.set_roles(user, &roles)).await?)
     }
 
     /// Replaces a user's scopes. They reach access tokens at the next refresh; end the sessions to have them at once.
@@ -125,7 +129,7 @@ impl Auth {
     /// [`Error::UnknownUser`], [`Error::Invalid`] for what is no scope (RFC 6749 §3.3).
     pub async fn set_scopes(&self, user: UserId, scopes: Vec<String>) -> Result<(), Error> {
         check_scopes(&scopes)?;
-        Ok(self.state.run(move |service| service.set_scopes(user, &scopes).into()).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.set_scopes(user, &scopes)).await?)
     }
 
     /// Disables a user and ends every session of theirs.
@@ -134,7 +138,7 @@ impl Auth {
     ///
     /// [`Error::UnknownUser`].
     pub async fn disable_user(&self, user: UserId) -> Result<(), Error> {
-        Ok(self.state.run(move |service| service.disable_user(user)).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.disable_user(user)).await?)
     }
 
     /// Takes a disabling back. Sessions stay ended.
@@ -143,7 +147,7 @@ impl Auth {
     ///
     /// [`Error::UnknownUser`].
     pub async fn enable_user(&self, user: UserId) -> Result<(), Error> {
-        Ok(self.state.run(move |service| service.enable_user(user).into()).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.enable_user(user)).await?)
     }
 
     /// Ends every session of a user and erases e-mail, external id, password, roles and scopes. Housekeeping deletes the rows of
@@ -153,7 +157,7 @@ impl Auth {
     ///
     /// [`Error::UnknownUser`].
     pub async fn delete_user(&self, user: UserId) -> Result<(), Error> {
-        Ok(self.state.run(move |service| service.delete_user(user)).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.delete_user(user)).await?)
     }
 
     /// Ends every session of a user and answers how many they were. Their access tokens are dead on this node at once, on
@@ -164,7 +168,7 @@ impl Auth {
     /// [`Error::Database`].
     pub async fn revoke_sessions(&self, user: UserId) -> Result<usize, Error> {
         let reason = RevocationReason::RevokedByHost;
-        Ok(self.state.run(move |service| service.revoke_sessions(user, reason)).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.revoke_sessions(user, reason)).await?)
     }
 
     /// Ends one session.
@@ -174,7 +178,7 @@ impl Auth {
     /// [`Error::Database`].
     pub async fn revoke_session(&self, session: SessionId) -> Result<(), Error> {
         let reason = RevocationReason::RevokedByHost;
-        Ok(self.state.run(move |service| service.end_session(session, reason)).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.end_session(session, reason)).await?)
     }
 
     /// Starts a session for a user whom the host has authenticated by itself, and answers with its tokens.
@@ -187,7 +191,8 @@ impl Auth {
     pub async fn start_session(&self, user: UserId, transport: Transport) -> Result<SessionTokens, Error> {
         let request =
             SessionRequest { transport, persistent: true, device: Device::default(), replaces: None };
-        let grant = self.state.run(move |service| service.start_session(user, &request)).await?;
+        let grant =
+            self.state.run(Actor::Application, move |service| service.start_session(user, &request)).await?;
         Ok(answer::session_tokens(grant, &self.state.cookie))
     }
 
@@ -208,9 +213,11 @@ impl Auth {
         let email = email.map_err(|invalid| Error::Invalid(invalid.to_string()))?;
         let canonical = email.as_ref().map_or("", Email::canonical).to_owned();
         let password_hash = match draft.password {
-            Some(password) => {
-                Some(self.state.hash(move |service| service.hash_new(&password, &canonical)).await?)
-            }
+            Some(password) => Some(
+                self.state
+                    .hash(Actor::Application, move |service| service.hash_new(&password, &canonical).into())
+                    .await?,
+            ),
             None => imported.map(str::to_owned),
         };
         let external_id = draft.external_id;

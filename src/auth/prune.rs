@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Auth, Error, blocking};
+use crate::domain::event::Actor;
 use crate::service::housekeeping::{Pruned, persistent};
 
 impl Auth {
@@ -18,6 +19,6 @@ impl Auth {
     /// [`Error::Database`]. What was done before stays done.
     pub async fn prune(&self) -> Result<Pruned, Error> {
         let service = Arc::clone(&self.state.service);
-        blocking(move || Ok(service.prune(persistent())?)).await
+        blocking(move || Ok(service.prune(Actor::Application, persistent())?)).await
     }
 }

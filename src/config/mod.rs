@@ -19,6 +19,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::keys::misfit;
 pub(crate) use self::parts::lost_statements;
 use crate::domain::access_token::MAX_LIFE;
+use crate::domain::event::SecurityEvent;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
 use crate::domain::password::policy::PasswordPolicy;
@@ -287,6 +288,28 @@ impl AuthConfig {
     ) -> Self {
         self.hooks.claims =
             Some(Arc::new(move |subject: &TokenSubject<'_>| ExtraClaims::from_typed(hook(subject))));
+        self
+    }
+
+    /// Hears of every [`SecurityEvent`]: logins, refused ones too, ended sessions, copies of tokens that came back.
+    ///
+    /// The request waits for the hook, so it must not block: send the event on, to a channel or a counter. A panic in it is
+    /// logged and otherwise ignored.
+    ///
+    /// ```
+    /// # use actix_authflow::{AuthConfig, EventKind};
+    /// # fn example(config: AuthConfig, alarms: std::sync::mpsc::SyncSender<String>) -> AuthConfig {
+    /// config.on_event(move |event| {
+    ///     if let EventKind::RefreshTokenReused = event.kind {
+    ///         // Where nobody keeps up, an alarm is lost rather than a request held up.
+    ///         let _ = alarms.try_send(format!("a refresh token of {:?} was copied", event.user_id));
+    ///     }
+    /// })
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn on_event(mut self, hook: impl Fn(&SecurityEvent) + Send + Sync + 'static) -> Self {
+        self.hooks.on_event = Some(Arc::new(hook));
         self
     }
 

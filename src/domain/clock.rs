@@ -37,10 +37,20 @@ impl Clock {
     }
 
     pub(crate) fn now(&self) -> UnixSeconds {
+        self.micros().div_euclid(1_000_000)
+    }
+
+    /// The same to the microsecond.
+    pub(crate) fn time(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.micros()).unwrap_or_default()
+    }
+
+    /// Microseconds since the Unix epoch.
+    fn micros(&self) -> i64 {
         match self {
-            Self::System => Utc::now().timestamp(),
+            Self::System => Utc::now().timestamp_micros(),
             Self::Database { origin, at_origin } => {
-                (at_origin.load(Ordering::Relaxed) + elapsed_micros(origin)).div_euclid(1_000_000)
+                at_origin.load(Ordering::Relaxed) + elapsed_micros(origin)
             }
         }
     }

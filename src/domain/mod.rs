@@ -14,6 +14,8 @@ pub(crate) mod verifier;
 #[cfg(feature = "issuer")]
 pub(crate) mod email;
 #[cfg(feature = "issuer")]
+pub(crate) mod event;
+#[cfg(feature = "issuer")]
 pub(crate) mod issuing;
 #[cfg(feature = "issuer")]
 pub(crate) mod password;

@@ -47,8 +47,10 @@ impl<'de> Deserialize<'de> for Transport {
 }
 
 /// Why a session was ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RevocationReason {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RevocationReason {
     /// The user logged out.
     LoggedOut,
     /// A new login came with the old session's refresh token.
@@ -94,8 +96,14 @@ impl RevocationReason {
         (Self::KeyCompromised, "key_compromised"),
     ];
 
+    /// Every reason there is.
+    #[cfg(test)]
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().map(|(reason, _)| reason)
+    }
+
     /// The word in `authflow.sessions.revoked_reason`.
-    pub(crate) fn as_str(self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(reason, _)| *reason == self).map_or("", |(_, name)| name)
     }
 }

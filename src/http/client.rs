@@ -1,6 +1,5 @@
 //! Who is calling: the address, and the names that a client gives itself.
 
-use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
@@ -69,9 +68,10 @@ impl ClientAddress {
     }
 }
 
-impl fmt::Display for ClientAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+impl ClientAddress {
+    /// The plain address.
+    pub(crate) fn ip(self) -> IpAddr {
+        self.0
     }
 }
 
@@ -134,7 +134,10 @@ mod tests {
         headers.append(HeaderName::from_static("forwarded"), HeaderValue::from_static("for=6.6.6.6"));
         headers.append(HeaderName::from_static("x-real-ip"), HeaderValue::from_static("6.6.6.6"));
         let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
-        ClientAddress::of(Some(peer), &headers, &TrustedProxies::parse(proxies).unwrap()).unwrap().to_string()
+        ClientAddress::of(Some(peer), &headers, &TrustedProxies::parse(proxies).unwrap())
+            .unwrap()
+            .ip()
+            .to_string()
     }
 
     #[test]

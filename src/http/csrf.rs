@@ -6,6 +6,7 @@ use actix_web::dev::RequestHead;
 use actix_web::http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::origin::Origin;
+use crate::domain::event::OriginFault;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -25,26 +26,6 @@ pub(crate) enum Evidence {
     Required,
 }
 
-/// Why a request is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum CsrfRejected {
-    /// `Origin`, `Sec-Fetch-Site` or `Host` more than once, which no browser sends.
-    #[error("a header that decides about the origin was sent more than once")]
-    Repeated,
-    /// `Origin: null`: a sandboxed frame, a local file or a redirect between sites.
-    #[error("the request comes from an opaque origin")]
-    Opaque,
-    /// The origin is not on the list or, without one, not at the requested host.
-    #[error("requests from this origin are not allowed")]
-    ForeignOrigin,
-    /// No `Origin`, and `Sec-Fetch-Site` names another site or origin.
-    #[error("requests from other sites are not allowed")]
-    ForeignSite,
-    /// Nothing shows where the request comes from, and evidence is required.
-    #[error("an Origin or Sec-Fetch-Site header of the same origin is required")]
-    NoEvidence,
-}
-
 impl OriginPolicy {
     /// A policy for these origins; an empty list means the service's own host only. With a list the own origin has to be on
     /// it as well if its pages send requests.
@@ -60,18 +41,18 @@ impl OriginPolicy {
     ///
     /// # Errors
     ///
-    /// [`CsrfRejected`] names the rule.
+    /// [`OriginFault`] names the rule.
     pub(crate) fn check(
         &self,
         headers: &HeaderMap,
         host: Option<&str>,
         evidence: Evidence,
-    ) -> Result<(), CsrfRejected> {
+    ) -> Result<(), OriginFault> {
         let origin = single(headers, ORIGIN)?;
         let site = single(headers, SEC_FETCH_SITE)?;
         single(headers, HOST)?;
         match origin {
-            Some(origin) if origin == "null" => Err(CsrfRejected::Opaque),
+            Some(origin) if origin == "null" => Err(OriginFault::Opaque),
             Some(origin) => self.check_origin(origin, site, host, evidence),
             None => check_site(site, evidence),
         }
@@ -83,13 +64,13 @@ impl OriginPolicy {
         site: Option<&HeaderValue>,
         host: Option<&str>,
         evidence: Evidence,
-    ) -> Result<(), CsrfRejected> {
+    ) -> Result<(), OriginFault> {
         let passes = if self.allowed.is_empty() {
             site.is_some_and(|site| is_own_site(site, evidence)) || is_at_host(origin, host)
         } else {
             self.allowed.iter().any(|allowed| origin == allowed.as_str())
         };
-        if passes { Ok(()) } else { Err(CsrfRejected::ForeignOrigin) }
+        if passes { Ok(()) } else { Err(OriginFault::ForeignOrigin) }
     }
 }
 
@@ -104,10 +85,10 @@ pub(crate) fn requested_host(head: &RequestHead) -> Option<&str> {
     }
 }
 
-fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, CsrfRejected> {
+fn single(headers: &HeaderMap, name: HeaderName) -> Result<Option<&HeaderValue>, OriginFault> {
     let mut values = headers.get_all(name);
     let first = values.next();
-    if values.next().is_some() { Err(CsrfRejected::Repeated) } else { Ok(first) }
+    if values.next().is_some() { Err(OriginFault::Repeated) } else { Ok(first) }
 }
 
 fn is_own_site(site: &HeaderValue, evidence: Evidence) -> bool {
@@ -121,13 +102,13 @@ fn is_at_host(origin: &HeaderValue, host: Option<&str>) -> bool {
     }
 }
 
-fn check_site(site: Option<&HeaderValue>, evidence: Evidence) -> Result<(), CsrfRejected> {
+fn check_site(site: Option<&HeaderValue>, evidence: Evidence) -> Result<(), OriginFault> {
     match (site, evidence) {
         (Some(site), _) if is_own_site(site, evidence) => Ok(()),
-        (Some(site), Evidence::Required) if site == "none" => Err(CsrfRejected::NoEvidence),
-        (Some(_), _) => Err(CsrfRejected::ForeignSite),
+        (Some(site), Evidence::Required) if site == "none" => Err(OriginFault::NoEvidence),
+        (Some(_), _) => Err(OriginFault::ForeignSite),
         (None, Evidence::Optional) => Ok(()),
-        (None, Evidence::Required) => Err(CsrfRejected::NoEvidence),
+        (None, Evidence::Required) => Err(OriginFault::NoEvidence),
     }
 }
 
@@ -135,8 +116,8 @@ fn check_site(site: Option<&HeaderValue>, evidence: Evidence) -> Result<(), Csrf
 mod tests {
     use actix_web::test::TestRequest;
 
-    use super::CsrfRejected::{ForeignOrigin, ForeignSite, NoEvidence, Opaque, Repeated};
     use super::Evidence::{Optional, Required};
+    use super::OriginFault::{ForeignOrigin, ForeignSite, NoEvidence, Opaque, Repeated};
     use super::*;
 
     /// `name: value` lines to a map.
@@ -149,7 +130,7 @@ mod tests {
         headers
     }
 
-    fn check(allowed: &[&str], lines: &[&str], evidence: Evidence) -> Result<(), CsrfRejected> {
+    fn check(allowed: &[&str], lines: &[&str], evidence: Evidence) -> Result<(), OriginFault> {
         let allowed = allowed.iter().map(|origin| origin.parse().unwrap()).collect();
         OriginPolicy::new(allowed).check(&headers(lines), Some("app.example"), evidence)
     }

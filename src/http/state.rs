@@ -11,6 +11,7 @@ use super::cookie::{RefreshCookie, StrippedCookie};
 use super::csrf::{Evidence, OriginPolicy, requested_host};
 use super::error::{AuthError, ErrorCode};
 use super::gate::{Gate, Limits, NotDone};
+use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::Device;
 use crate::domain::verifier::Verifier;
@@ -54,9 +55,11 @@ impl State {
         })
     }
 
-    /// Runs an operation that needs the database. Sessions it ended are dead on this node before the answer goes out.
+    /// Runs an operation that needs the database. Sessions it ended are dead on this node, and what happened is reported,
+    /// before the answer goes out.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        by: Actor,
         operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let (service, verifier) = (Arc::clone(&self.service), self.verifier.clone());
@@ -64,6 +67,7 @@ impl State {
         let job = move || {
             let outcome = service.until(deadline, operation);
             revocations::remember(&verifier, &outcome.ended);
+            service.events.report(by, outcome.facts);
             outcome.result
         };
         self.database
@@ -72,14 +76,30 @@ impl State {
             .unwrap_or_else(|not_done| Err(ServiceError::Database(not_done_reason(not_done))))
     }
 
-    /// Runs an operation that hashes a password.
+    /// Runs an operation that hashes a password, and reports what happened.
     pub(crate) async fn hash<T: Send + 'static>(
         &self,
-        operation: impl FnOnce(&Service) -> Result<T, ServiceError> + Send + 'static,
+        by: Actor,
+        operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
         let service = Arc::clone(&self.service);
-        let job = move || operation(&service);
+        let job = move || {
+            let outcome = operation(&service);
+            service.events.report(by, outcome.facts);
+            outcome.result
+        };
         self.hashing.run(job).await.unwrap_or_else(|_| Err(ServiceError::Overloaded))
+    }
+
+    /// Reports what a route has found out by itself, before any operation.
+    pub(crate) fn report(&self, request: &HttpRequest, fact: Fact) {
+        self.service.events.report(self.client(request), [fact]);
+    }
+
+    /// Who is behind a request.
+    pub(crate) fn client(&self, request: &HttpRequest) -> Actor {
+        let address = ClientAddress::of(request.peer_addr(), request.headers(), &self.proxies);
+        Actor::Client { address: address.map(ClientAddress::ip) }
     }
 
     /// The value of the refresh cookie, if there is one; two are refused.
@@ -100,8 +120,8 @@ impl State {
     /// Whether the page behind a state-changing request may send it.
     pub(crate) fn check_origin(&self, request: &HttpRequest, evidence: Evidence) -> Result<(), AuthError> {
         let checked = self.origins.check(request.headers(), requested_host(request.head()), evidence);
-        checked.map_err(|rejected| {
-            tracing::debug!(%rejected, "a request was refused for its origin");
+        checked.map_err(|reason| {
+            self.report(request, Fact::new(EventKind::OriginRejected { reason }));
             ErrorCode::CsrfRejected.into()
         })
     }
@@ -114,7 +134,7 @@ impl State {
 
     /// What is worth remembering about the device behind a request.
     pub(crate) fn device(&self, request: &HttpRequest, name: Option<String>) -> Device {
-        let address = ClientAddress::of(request.peer_addr(), request.headers(), &self.proxies);
+        let address = self.client(request).address();
         let user_agent = request.headers().get(actix_web::http::header::USER_AGENT);
         Device {
             name,

@@ -2,6 +2,7 @@
 
 use super::error::{Rejected, ServiceError};
 use super::{Outcome, Service};
+use crate::domain::event::{EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{EndedSession, RevocationReason};
 use crate::domain::user::User;
@@ -9,72 +10,90 @@ use crate::store::{NewUser, Session, StoreError};
 
 impl Service {
     /// Makes a user.
-    pub(crate) fn create_user(&self, user: &NewUser) -> Result<User, ServiceError> {
-        match self.store.transaction(|session| self.insert_user(session, user)) {
+    pub(crate) fn create_user(&self, user: &NewUser) -> Outcome<User> {
+        let created = match self.store.transaction(|session| self.insert_user(session, user)) {
             Ok(Some(user)) => Ok(user),
             Ok(None) => Err(Rejected::EmailTaken.into()),
             Err(StoreError::Refused) => Err(Rejected::HostRefused.into()),
-            Err(error) => Err(error.into()),
-        }
+            Err(error) => Err(ServiceError::from(error)),
+        };
+        Outcome::from(created)
+            .telling_if_done(|created| Fact::new(EventKind::UserCreated).of_user(created.id))
     }
 
     /// The user with this external id, made if there is none. Two that ask at once get the same one.
-    pub(crate) fn ensure_user(&self, user: &NewUser) -> Result<User, ServiceError> {
+    pub(crate) fn ensure_user(&self, user: &NewUser) -> Outcome<User> {
         let external_id = user.external_id.as_deref().unwrap_or_default();
-        let known = self.store.run(|session| session.find_user_by_external_id(external_id))?;
-        if let Some(user) = known {
-            return Ok(user);
+        let find = || self.store.run(|session| session.find_user_by_external_id(external_id));
+        match find() {
+            Ok(Some(user)) => return Outcome::from(Ok::<_, ServiceError>(user)),
+            Ok(None) => {}
+            Err(error) => return Outcome::from(ServiceError::from(error)),
         }
-        match self.create_user(user) {
+        let created = self.create_user(user);
+        match created.result {
             Err(ServiceError::Rejected(Rejected::EmailTaken)) => {
-                let known = self.store.run(|session| session.find_user_by_external_id(external_id))?;
-                known.ok_or(Rejected::EmailTaken.into())
+                let known = find().map_err(ServiceError::from);
+                Outcome::from(known.and_then(|known| known.ok_or(Rejected::EmailTaken.into())))
             }
-            other => other,
+            _ => created,
         }
     }
 
     /// Sets or removes the password and ends every session that the old one started.
     pub(crate) fn set_password(&self, user: UserId, hash: Option<&str>) -> Outcome<()> {
-        self.change_and_end_sessions(user, RevocationReason::PasswordChanged, |session| {
-            session.set_password(user, hash)
-        })
+        let reason = RevocationReason::PasswordChanged;
+        let set = |session: &mut Session<'_>| session.set_password(user, hash);
+        self.change_and_end_sessions(user, EventKind::PasswordChanged, reason, set)
     }
 
     /// Disables a user: no login, no refresh, no session.
     pub(crate) fn disable_user(&self, user: UserId) -> Outcome<()> {
-        self.change_and_end_sessions(user, RevocationReason::UserDisabled, |session| {
-            session.disable_user(user)
-        })
+        let reason = RevocationReason::UserDisabled;
+        let disable = |session: &mut Session<'_>| session.disable_user(user);
+        self.change_and_end_sessions(user, EventKind::UserDisabled, reason, disable)
     }
 
     /// Takes a disabling back. Sessions stay ended.
-    pub(crate) fn enable_user(&self, user: UserId) -> Result<(), ServiceError> {
-        let found = self.store.run(|session| session.enable_user(user))?;
-        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    pub(crate) fn enable_user(&self, user: UserId) -> Outcome<()> {
+        self.change(user, EventKind::UserEnabled, |session| session.enable_user(user))
     }
 
     /// Ends every session and erases what identifies the person.
     pub(crate) fn delete_user(&self, user: UserId) -> Outcome<()> {
-        self.change_and_end_sessions(user, RevocationReason::UserDeleted, |session| session.erase_user(user))
+        let reason = RevocationReason::UserDeleted;
+        let erase = |session: &mut Session<'_>| session.erase_user(user);
+        self.change_and_end_sessions(user, EventKind::UserDeleted, reason, erase)
     }
 
     /// Replaces the roles. They reach tokens at the next refresh.
-    pub(crate) fn set_roles(&self, user: UserId, roles: &[String]) -> Result<(), ServiceError> {
-        let found = self.store.run(|session| session.set_roles(user, roles))?;
-        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    pub(crate) fn set_roles(&self, user: UserId, roles: &[String]) -> Outcome<()> {
+        self.change(user, EventKind::RolesChanged, |session| session.set_roles(user, roles))
     }
 
     /// Replaces the scopes. They reach tokens at the next refresh.
-    pub(crate) fn set_scopes(&self, user: UserId, scopes: &[String]) -> Result<(), ServiceError> {
-        let found = self.store.run(|session| session.set_scopes(user, scopes))?;
-        if found { Ok(()) } else { Err(Rejected::UnknownUser.into()) }
+    pub(crate) fn set_scopes(&self, user: UserId, scopes: &[String]) -> Outcome<()> {
+        self.change(user, EventKind::ScopesChanged, |session| session.set_scopes(user, scopes))
     }
 
     /// Ends every session of a user.
     pub(crate) fn revoke_sessions(&self, user: UserId, reason: RevocationReason) -> Outcome<usize> {
-        let Outcome { result, ended } = self.end_sessions(user, None, reason);
-        Outcome { result: result.map(|ended| ended.len()), ended }
+        let Outcome { result, ended, facts } = self.end_sessions(user, None, reason);
+        Outcome { result: result.map(|ended| ended.len()), ended, facts }
+    }
+
+    /// A change of a user's row that ends no session.
+    fn change(
+        &self,
+        user: UserId,
+        kind: EventKind,
+        change: impl Fn(&mut Session<'_>) -> Result<bool, StoreError>,
+    ) -> Outcome<()> {
+        match self.store.run(change) {
+            Ok(true) => Outcome::new(Ok(()), []).telling([Fact::new(kind).of_user(user)]),
+            Ok(false) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
+            Err(error) => Outcome::from(ServiceError::from(error)),
+        }
     }
 
     /// `users` first, then `sessions`: a login or refresh under way holds `FOR SHARE` on one of them and is either waited
@@ -82,6 +101,7 @@ impl Service {
     fn change_and_end_sessions(
         &self,
         user: UserId,
+        kind: EventKind,
         reason: RevocationReason,
         change: impl Fn(&mut Session<'_>) -> Result<bool, StoreError>,
     ) -> Outcome<()> {
@@ -94,7 +114,9 @@ impl Service {
             Ok(found)
         });
         match found {
-            Ok(true) => Outcome::new(Ok(()), ids(&ended)),
+            Ok(true) => Outcome::new(Ok(()), ids(&ended))
+                .telling([Fact::new(kind).of_user(user)])
+                .telling(ends(&ended, user, reason)),
             Ok(false) => Outcome::from(ServiceError::from(Rejected::UnknownUser)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
@@ -120,6 +142,15 @@ pub(super) fn end_all(
         }
     }
     Ok(())
+}
+
+/// What there is to tell of sessions of one user that have ended together.
+pub(super) fn ends(
+    ended: &[EndedSession],
+    user: UserId,
+    reason: RevocationReason,
+) -> impl Iterator<Item = Fact> {
+    ended.iter().map(move |ended| Fact::session_ended(ended.id, user, reason))
 }
 
 pub(super) fn ids(ended: &[EndedSession]) -> Vec<SessionId> {

@@ -6,6 +6,7 @@ use diesel::PgConnection;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::domain::event::SecurityEvent;
 use crate::domain::ids::SessionId;
 use crate::domain::password::hash::ForeignVerifier;
 use crate::domain::user::User;
@@ -87,6 +88,8 @@ pub(crate) type ClaimsHook = dyn Fn(&TokenSubject<'_>) -> ExtraClaims + Send + S
 pub(crate) type RegistrationHook =
     dyn Fn(&mut PgConnection, &User) -> Result<(), RegistrationError> + Send + Sync;
 
+pub(crate) type EventHook = dyn Fn(&SecurityEvent) + Send + Sync;
+
 /// The hooks a host may set.
 #[derive(Clone, Default)]
 pub(crate) struct Hooks {
@@ -94,6 +97,8 @@ pub(crate) struct Hooks {
     pub(crate) on_registration: Option<Arc<RegistrationHook>>,
     /// Adds claims of the host's own to access tokens.
     pub(crate) claims: Option<Arc<ClaimsHook>>,
+    /// Hears of security events.
+    pub(crate) on_event: Option<Arc<EventHook>>,
     /// Verifies password hashes that are not ours.
     pub(crate) foreign_verifier: Option<Arc<ForeignVerifier>>,
 }

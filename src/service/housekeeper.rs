@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Service;
 use super::housekeeping::Pause;
+use crate::domain::event::Actor;
 use crate::store::StoreError;
 
 /// What a pass leaves to others between its batches.
@@ -31,7 +32,7 @@ fn keep_house(service: &Service, interval: Duration, stopped: &Receiver<()>) {
     let goes_on = |after| stopped.recv_timeout(after) == Err(RecvTimeoutError::Timeout);
     while goes_on(interval) {
         // Where another node has the turn, it does what is to be done.
-        let done = service.prune(|pause| pause == Pause::AfterBatch && goes_on(REST));
+        let done = service.prune(Actor::Service, |pause| pause == Pause::AfterBatch && goes_on(REST));
         if let Err(error) = done {
             tracing::warn!(%error, "housekeeping failed; trying again");
         }

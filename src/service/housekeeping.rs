@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::Service;
 use crate::domain::access_token::MAX_LIFE;
+use crate::domain::event::{Actor, Fact};
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::RevocationReason;
 use crate::store::{Deleted, StoreError};
 
 /// No statement deletes more rows: it has done within milliseconds, whatever the `statement_timeout`.
@@ -43,15 +45,19 @@ pub(crate) enum Pause {
 
 struct Batch {
     last: Option<SessionId>,
-    ended: usize,
+    ended: Vec<(SessionId, UserId, RevocationReason)>,
     deleted: i64,
 }
 
 impl Service {
     /// One pass. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
-    pub(crate) fn prune(&self, mut pause: impl FnMut(Pause) -> bool) -> Result<Pruned, StoreError> {
+    pub(crate) fn prune(
+        &self,
+        by: Actor,
+        mut pause: impl FnMut(Pause) -> bool,
+    ) -> Result<Pruned, StoreError> {
         let mut done = Pruned::default();
-        let finished = self.prune_chains(&mut done, &mut pause)?
+        let finished = self.prune_chains(by, &mut done, &mut pause)?
             && self.prune_sessions(&mut done, &mut pause)?
             && self.prune_users(&mut done, &mut pause)?;
         tracing::debug!(?done, finished, "housekeeping");
@@ -61,14 +67,17 @@ impl Service {
     /// Sessions in order, a batch at a time: ends those that are over, and deletes generations.
     fn prune_chains(
         &self,
+        by: Actor,
         done: &mut Pruned,
         pause: &mut impl FnMut(Pause) -> bool,
     ) -> Result<bool, StoreError> {
         let mut after = SessionId(Uuid::nil());
         loop {
             let batch = self.prune_batch(after)?;
+            let ended = batch.iter().flat_map(|batch| &batch.ended);
+            self.events.report(by, ended.map(|(id, user, reason)| Fact::session_ended(*id, *user, *reason)));
             if let Some(batch) = &batch {
-                done.sessions_ended += batch.ended as u64;
+                done.sessions_ended += batch.ended.len() as u64;
                 done.refresh_tokens += batch.deleted.unsigned_abs();
                 match batch.last {
                     // The same sessions again: they have more than one statement deletes.
@@ -89,9 +98,10 @@ impl Service {
         self.store.transaction(|session| {
             let Some(survey) = session.survey_sessions(after, keep)? else { return Ok(None) };
             let ended = if survey.over.is_empty() { Vec::new() } else { session.end_over(&survey.over)? };
-            let ids = [survey.superseded.as_slice(), &ended].concat();
+            let over: Vec<_> = ended.iter().map(|(id, ..)| *id).collect();
+            let ids = [survey.superseded, over].concat();
             let deleted = if ids.is_empty() { 0 } else { session.delete_superseded(&ids, keep, MOST)? };
-            Ok(Some(Batch { last: survey.last, ended: ended.len(), deleted }))
+            Ok(Some(Batch { last: survey.last, ended, deleted }))
         })
     }
 

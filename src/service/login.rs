@@ -4,6 +4,7 @@ use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
 use super::{Grant, Outcome, Service, SessionRequest};
 use crate::domain::email::Email;
+use crate::domain::event::{CredentialFailure, EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
@@ -16,6 +17,15 @@ pub(crate) struct Authenticated {
     credentials: Credentials,
     /// A better hash to store, where the old one is below today's parameters.
     rehash: Option<String>,
+}
+
+/// A session that was started in a transaction that may still fail.
+pub(super) struct Beginning {
+    pub(super) admitted: Admitted,
+    /// The user's other live sessions.
+    others: i64,
+    /// The end of the session it replaces, if that had not ended before.
+    pub(super) replaced: Option<Fact>,
 }
 
 impl Service {
@@ -31,20 +41,21 @@ impl Service {
         &self,
         credentials: Option<Credentials>,
         password: &NormalizedPassword,
-    ) -> Result<Authenticated, ServiceError> {
+    ) -> Outcome<Authenticated> {
         let stored = credentials.as_ref().and_then(|credentials| credentials.password_hash.as_deref());
         let verification = self.hasher.verify(password, stored);
-        match (credentials, verification) {
+        let (user, failure) = match (credentials, verification) {
             (Some(credentials), Verification::Correct { rehash }) => {
-                let rehash = rehash.then(|| self.hash(password)).transpose()?;
-                Ok(Authenticated { credentials, rehash })
+                let rehash = rehash.then(|| self.hash(password)).transpose();
+                return Outcome::from(rehash.map(|rehash| Authenticated { credentials, rehash }));
             }
-            (Some(credentials), Verification::Unusable) => {
-                tracing::warn!(user = %credentials.user, "the stored password hash cannot be used");
-                Err(Rejected::InvalidCredentials.into())
+            (Some(credentials), verification) => {
+                (Some(credentials.user), failure(&credentials, verification))
             }
-            _ => Err(Rejected::InvalidCredentials.into()),
-        }
+            (None, _) => (None, CredentialFailure::NoAccount),
+        };
+        Outcome::from(ServiceError::from(Rejected::InvalidCredentials))
+            .telling([Fact::login_failed(user, failure)])
     }
 
     /// Third step: starts the session, unless the credentials have changed in the meantime.
@@ -55,7 +66,14 @@ impl Service {
         {
             tracing::warn!(user = %credentials.user, %error, "the better hash was not stored");
         }
-        self.start(credentials.user, Some(credentials.version), request, Rejected::InvalidCredentials)
+        let started =
+            self.start(credentials.user, Some(credentials.version), request, Rejected::InvalidCredentials);
+        let failure = match &started.result {
+            Err(ServiceError::Rejected(Rejected::InvalidCredentials)) => CredentialFailure::ChangedMeanwhile,
+            Err(ServiceError::Rejected(Rejected::HostRefused)) => CredentialFailure::HostRefused,
+            _ => return started,
+        };
+        started.telling([Fact::login_failed(Some(credentials.user), failure)])
     }
 
     /// Starts a session for a user whom the host has authenticated itself.
@@ -77,10 +95,13 @@ impl Service {
         let alone = request.replaces.is_none() && self.hooks.claims.is_none();
         let started = if alone { self.store.run(start) } else { self.store.transaction(start) };
         match started {
-            Ok(Some((admitted, others))) => {
+            Ok(Some(Beginning { admitted, others, replaced })) => {
                 let evicted = self.evict_oldest(user, others);
+                let facts =
+                    evicted.iter().map(|id| Fact::session_ended(*id, user, RevocationReason::Evicted));
+                let facts: Vec<_> = std::iter::once(logged_in(&new)).chain(replaced).chain(facts).collect();
                 let ended = request.replaces.into_iter().chain(evicted);
-                Outcome::new(self.grant(admitted, token, &key), ended)
+                Outcome::new(self.grant(admitted, token, &key), ended).telling(facts)
             }
             Ok(None) => Outcome::from(ServiceError::from(refused)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
@@ -88,18 +109,34 @@ impl Service {
         }
     }
 
-    /// Starts a session and ends the one it replaces; says how many others there are. `None` if the user may not have one.
+    /// Starts a session and ends the one it replaces. `None` if the user may not have one.
     pub(super) fn start_and_replace(
         &self,
         session: &mut Session<'_>,
         new: &NewSession,
         replaces: Option<SessionId>,
-    ) -> Result<Option<(Admitted, i64)>, StoreError> {
+    ) -> Result<Option<Beginning>, StoreError> {
         let Started::Live { session: live, others } = session.start_session(new)? else { return Ok(None) };
-        if let Some(replaced) = replaces {
-            session.revoke(replaced, RevocationReason::Replaced)?;
-            session.delete_chains(&[replaced])?;
+        let mut replaced = None;
+        if let Some(id) = replaces {
+            let owner = session.revoke(id, RevocationReason::Replaced)?;
+            session.delete_chains(&[id])?;
+            replaced = owner.map(|owner| Fact::session_ended(id, owner, RevocationReason::Replaced));
         }
-        Ok(Some((self.admit(live)?, others)))
+        Ok(Some(Beginning { admitted: self.admit(live)?, others, replaced }))
+    }
+}
+
+/// What there is to tell of a session that was started.
+pub(super) fn logged_in(new: &NewSession) -> Fact {
+    Fact::new(EventKind::LoggedIn).of_user(new.user).in_session(new.id)
+}
+
+/// Why a known user's password was not accepted. A right one has no failure.
+pub(super) fn failure(credentials: &Credentials, verification: Verification) -> CredentialFailure {
+    match verification {
+        Verification::Unusable => CredentialFailure::UnusableHash,
+        _ if credentials.password_hash.is_none() => CredentialFailure::NoPassword,
+        Verification::Wrong | Verification::Correct { .. } => CredentialFailure::WrongPassword,
     }
 }

@@ -2,6 +2,7 @@
 
 mod accounts;
 pub(crate) mod error;
+pub(crate) mod events;
 pub(crate) mod hooks;
 pub(crate) mod housekeeper;
 pub(crate) mod housekeeping;
@@ -22,10 +23,12 @@ use chrono::TimeDelta;
 use zeroize::Zeroizing;
 
 use self::error::ServiceError;
+use self::events::Events;
 use self::hooks::Hooks;
 use self::keyring::Keyring;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
+use crate::domain::event::Fact;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::keys::SigningKey;
@@ -67,6 +70,7 @@ pub(crate) struct Service {
     /// Of one user, at once.
     pub(crate) max_sessions: u32,
     pub(crate) hooks: Hooks,
+    pub(crate) events: Arc<Events>,
 }
 
 /// What a client asks for with a new session.
@@ -94,16 +98,29 @@ pub(crate) struct Grant {
     pub(crate) refresh_expires_in: i64,
 }
 
-/// A result, and the sessions that were ended on the way, for this node's memory. They count even if the result is a
-/// rejection.
+/// A result, the sessions that were ended on the way, for this node's memory, and what else there is to tell. They count
+/// even if the result is a rejection.
 pub(crate) struct Outcome<T> {
     pub(crate) result: Result<T, ServiceError>,
     pub(crate) ended: Vec<SessionId>,
+    pub(crate) facts: Vec<Fact>,
 }
 
 impl<T> Outcome<T> {
     fn new(result: Result<T, ServiceError>, ended: impl IntoIterator<Item = SessionId>) -> Self {
-        Self { result, ended: ended.into_iter().collect() }
+        Self { result, ended: ended.into_iter().collect(), facts: Vec::new() }
+    }
+
+    /// Adds what has happened.
+    fn telling(mut self, facts: impl IntoIterator<Item = Fact>) -> Self {
+        self.facts.extend(facts);
+        self
+    }
+
+    /// Adds what has happened if the operation succeeded.
+    fn telling_if_done(self, fact: impl FnOnce(&T) -> Fact) -> Self {
+        let fact = self.result.as_ref().ok().map(fact);
+        self.telling(fact)
     }
 }
 

@@ -2,10 +2,12 @@
 
 use secrecy::SecretString;
 
-use super::accounts::{end_all, ids};
+use super::accounts::{end_all, ends, ids};
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
+use super::login::{failure, logged_in};
 use super::{Grant, Outcome, Service, SessionRequest};
+use crate::domain::event::{CredentialFailure, EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
@@ -43,16 +45,21 @@ impl Service {
         account: OwnAccount,
         current: &SecretString,
         new: &SecretString,
-    ) -> Result<PasswordChange, ServiceError> {
-        let new = self.accept_new(new, &account.email)?;
+    ) -> Outcome<PasswordChange> {
+        let new = match self.accept_new(new, &account.email) {
+            Ok(new) => new,
+            Err(error) => return Outcome::from(error),
+        };
         // Too long to be anybody's password, whoever asks.
-        let current = NormalizedPassword::for_verification(current).ok_or(Rejected::WrongPassword)?;
+        let Some(current) = NormalizedPassword::for_verification(current) else {
+            return refused(&account, CredentialFailure::WrongPassword);
+        };
         match self.hasher.verify(&current, account.credentials.password_hash.as_deref()) {
-            Verification::Correct { .. } => Ok(PasswordChange { account, new_hash: self.hash(&new)? }),
-            Verification::Wrong => Err(Rejected::WrongPassword.into()),
-            Verification::Unusable => {
-                tracing::warn!(user = %account.credentials.user, "the stored password hash cannot be used");
-                Err(Rejected::WrongPassword.into())
+            Verification::Correct { .. } => {
+                Outcome::from(self.hash(&new).map(|new_hash| PasswordChange { account, new_hash }))
+            }
+            verification @ (Verification::Wrong | Verification::Unusable) => {
+                refused(&account, failure(&account.credentials, verification))
             }
         }
     }
@@ -90,10 +97,31 @@ impl Service {
             }
         });
         match changed {
-            Ok(Changed::Live(admitted)) => Outcome::new(self.grant(admitted, token, &key), ids(&ended)),
-            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
+            Ok(Changed::Live(admitted)) => {
+                let changed =
+                    Fact::new(EventKind::PasswordChanged).of_user(credentials.user).in_session(*own);
+                Outcome::new(self.grant(admitted, token, &key), ids(&ended))
+                    .telling([changed])
+                    .telling(ends(&ended, credentials.user, RevocationReason::PasswordChanged))
+                    .telling([logged_in(&new)])
+            }
+            Ok(Changed::Refused(Rejected::WrongPassword)) => {
+                refused(account, CredentialFailure::ChangedMeanwhile)
+            }
             Ok(Changed::Refused(rejected)) => Outcome::from(ServiceError::from(rejected)),
+            Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused))
+                .telling([failed(account, CredentialFailure::HostRefused)]),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
     }
+}
+
+/// The password is not changed, and the client is told that the current one is wrong.
+fn refused<T>(account: &OwnAccount, failure: CredentialFailure) -> Outcome<T> {
+    Outcome::from(ServiceError::from(Rejected::WrongPassword)).telling([failed(account, failure)])
+}
+
+fn failed(account: &OwnAccount, failure: CredentialFailure) -> Fact {
+    let kind = EventKind::PasswordChangeFailed { reason: failure };
+    Fact::new(kind).of_user(account.credentials.user).in_session(account.session)
 }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
 use super::{Grant, Outcome, Service};
-use crate::domain::ids::UserId;
+use crate::domain::event::{EventKind, Fact};
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::{Nonce, RefreshToken};
 use crate::domain::rotation::{Decision, Presented, Refusal, decide};
 use crate::domain::session::{LiveSession, RevocationReason, Transport};
@@ -25,9 +26,24 @@ pub(crate) struct RefreshRequest {
 
 #[expect(clippy::large_enum_variant, reason = "made once a refresh and taken apart at once")]
 enum Refreshed {
-    Granted(LiveSession, RefreshToken),
-    Refused(Refusal),
-    Mismatch,
+    Granted {
+        session: LiveSession,
+        token: RefreshToken,
+        /// Whether it had been given before.
+        again: bool,
+    },
+    Refused(Refused),
+    /// The access token names this user, and the session is another's.
+    Mismatch(UserId),
+}
+
+#[derive(Clone, Copy)]
+struct Refused {
+    refusal: Refusal,
+    /// Whose session it is, where it is known.
+    owner: Option<UserId>,
+    /// Whether this request has ended the session.
+    ended: bool,
 }
 
 impl Service {
@@ -57,36 +73,44 @@ impl Service {
             Err(StoreError::Refused) => return Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => return Outcome::from(ServiceError::from(error)),
         };
-        let mut concluded = None;
-        let refreshed = self.store.run(|session| {
-            let refreshed = match concluded {
-                Some(refusal) => Refreshed::Refused(refusal),
-                None => self.rotate(session, &rotation, &request.token, &successor)?,
-            };
-            if let Refreshed::Refused(refusal) = refreshed
-                && let Some(reason) = refusal.ends_session()
-            {
-                // For the next run, should the answer to the revocation be lost: it would find the session ended, and
-                // nobody would hear why.
-                concluded = Some(refusal);
-                session.revoke(rotation.session, reason)?;
-            }
-            Ok(refreshed)
-        });
-        match refreshed {
-            Ok(Refreshed::Granted(session, token)) => {
-                Outcome::new(self.grant(Admitted { session, claims }, token, &key), [])
-            }
-            Ok(Refreshed::Refused(refusal)) => {
-                let ended = refusal.ends_session().map(|reason| {
-                    tracing::warn!(session = %rotation.session, %reason, "a refresh token ended its session");
-                    rotation.session
+        match self.rotate_or_end(&rotation, &request.token, &successor) {
+            Ok(Refreshed::Granted { session, token, again }) => {
+                let fact = again.then(|| {
+                    Fact::new(EventKind::RefreshRetried).of_user(session.user).in_session(session.id)
                 });
-                Outcome::new(Err(rejection(refusal).into()), ended)
+                Outcome::from(self.grant(Admitted { session, claims }, token, &key)).telling(fact)
             }
-            Ok(Refreshed::Mismatch) => Outcome::from(ServiceError::from(Rejected::TokenMismatch)),
+            Ok(Refreshed::Refused(refused)) => refused.outcome(rotation.session),
+            Ok(Refreshed::Mismatch(user)) => mismatch(rotation.session, user),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
+    }
+
+    /// Rotates, or ends the session where that is what the rule concludes.
+    fn rotate_or_end(
+        &self,
+        rotation: &Rotation,
+        token: &RefreshToken,
+        successor: &RefreshToken,
+    ) -> Result<Refreshed, StoreError> {
+        // For the next run, should the answer to the revocation be lost: it would find the session ended, and nobody would
+        // hear why.
+        let mut concluded = None;
+        self.store.run(|session| {
+            let mut refused = match concluded {
+                Some(refused) => refused,
+                None => match self.rotate(session, rotation, token, successor)? {
+                    Refreshed::Refused(refused) => refused,
+                    other => return Ok(other),
+                },
+            };
+            if let Some(reason) = refused.refusal.ends_session() {
+                let repeated = concluded.replace(refused).is_some();
+                // Of several requests that conclude this at the same time, one ends the session.
+                refused.ended = session.revoke(rotation.session, reason)?.is_some() || repeated;
+            }
+            Ok(Refreshed::Refused(refused))
+        })
     }
 
     /// The host's own claims, for a token that the rule grants as things stand. Without a hook there is nothing to read.
@@ -115,15 +139,15 @@ impl Service {
     ) -> Result<Refreshed, StoreError> {
         for _ in 0..ATTEMPTS {
             if let Some(live) = session.rotate(rotation)? {
-                return Ok(Refreshed::Granted(live, successor.clone()));
+                return Ok(Refreshed::Granted { session: live, token: successor.clone(), again: false });
             }
             let generation = rotation.presented.generation;
             let read = session.read_chain(rotation.session, generation, &rotation.signed_by)?;
-            let users = (read.as_ref().map(|read| read.live.user), rotation.user);
-            if let (Some(owner), Some(named)) = users
+            let owner = read.as_ref().map(|read| read.live.user);
+            if let (Some(owner), Some(named)) = (owner, rotation.user)
                 && owner != named
             {
-                return Ok(Refreshed::Mismatch);
+                return Ok(Refreshed::Mismatch(named));
             }
             let chain = read.as_ref().map(|read| &read.chain);
             let refusal = match (decide(&rotation.presented, chain, rotation.grace), read) {
@@ -139,7 +163,7 @@ impl Service {
                 (Decision::Refuse(refusal), _) => refusal,
                 (Decision::SameAgain | Decision::SameSuccessor { .. }, None) => Refusal::Invalid,
             };
-            return Ok(Refreshed::Refused(refusal));
+            return Ok(Refreshed::Refused(Refused { refusal, owner, ended: false }));
         }
         Err(StoreError::Unavailable("a rotation kept losing its race".into()))
     }
@@ -156,7 +180,22 @@ fn again(
     if !read.signer_noted {
         session.add_signer(rotation.session, token.generation(), &rotation.signed_by)?;
     }
-    Ok(Refreshed::Granted(read.live, token))
+    Ok(Refreshed::Granted { session: read.live, token, again: true })
+}
+
+impl Refused {
+    fn outcome(self, session: SessionId) -> Outcome<Grant> {
+        let reason = self.refusal.ends_session();
+        let fact = reason.zip(self.owner).filter(|_| self.ended);
+        let fact = fact.map(|(reason, owner)| Fact::session_ended(session, owner, reason));
+        Outcome::new(Err(rejection(self.refusal).into()), reason.map(|_| session)).telling(fact)
+    }
+}
+
+fn mismatch(session: SessionId, named: UserId) -> Outcome<Grant> {
+    let kind = EventKind::TokenMismatch { refresh_session_id: session };
+    let fact = Fact::new(kind).of_user(named).in_session(session);
+    Outcome::from(ServiceError::from(Rejected::TokenMismatch)).telling([fact])
 }
 
 /// The answer agrees with the reason that the session's row holds: an end by time that housekeeping has noted down is still

@@ -4,9 +4,10 @@ use secrecy::SecretString;
 
 use super::error::{Rejected, ServiceError};
 use super::hooks::RegistrationError;
-use super::issue::Admitted;
+use super::login::{Beginning, logged_in};
 use super::{Grant, Outcome, Service, SessionRequest};
 use crate::domain::email::Email;
+use crate::domain::event::{EventKind, Fact};
 use crate::domain::ids::UserId;
 use crate::domain::password::NormalizedPassword;
 use crate::domain::user::User;
@@ -16,12 +17,6 @@ use crate::store::{NewUser, Session, StoreError, UserInsertion};
 pub(crate) struct Registration {
     pub(crate) email: Email,
     pub(crate) password_hash: String,
-}
-
-/// What the transaction came to. A refusal is a value, because an `Err` would say that something went wrong.
-enum Registered {
-    Live(Admitted),
-    Taken,
 }
 
 impl Service {
@@ -60,17 +55,20 @@ impl Service {
         let (new, token) = self.new_session(user.id, None, request, &key);
         let registered = self.store.transaction(|session| {
             if self.insert_user(session, &user)?.is_none() {
-                return Ok(Registered::Taken);
+                return Ok(None);
             }
             let started = self.start_and_replace(session, &new, request.replaces)?;
             let impossible = StoreError::Corrupt("a user made in this transaction has no session");
-            started.map(|(admitted, _)| Registered::Live(admitted)).ok_or(impossible)
+            started.map(Some).ok_or(impossible)
         });
         match registered {
-            Ok(Registered::Live(admitted)) => {
-                Outcome::new(self.grant(admitted, token, &key), request.replaces)
+            Ok(Some(Beginning { admitted, replaced, .. })) => {
+                let created = Fact::new(EventKind::UserCreated).of_user(user.id);
+                let facts = [created, logged_in(&new)].into_iter().chain(replaced);
+                Outcome::new(self.grant(admitted, token, &key), request.replaces).telling(facts)
             }
-            Ok(Registered::Taken) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
+            // A refusal is a value, because an `Err` would say that something went wrong.
+            Ok(None) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }

@@ -1,8 +1,9 @@
 //! What users do with their own sessions: look at them and end them.
 
-use super::accounts::{end_all, ids};
+use super::accounts::{end_all, ends, ids};
 use super::error::{Rejected, ServiceError};
 use super::{Outcome, Service};
+use crate::domain::event::Fact;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{EndedSession, ListedSession, RevocationReason};
 use crate::store::StoreError;
@@ -19,15 +20,19 @@ impl Service {
     /// Ends one session of a user: like a logout, with the same two statements. Ending it again changes nothing, so that
     /// a client may repeat a request whose answer was lost.
     pub(crate) fn end_own_session(&self, user: UserId, id: SessionId) -> Outcome<EndedSession> {
+        let reason = RevocationReason::RevokedByUser;
+        let mut ended_now = false;
         let ended = self.store.transaction(|session| {
-            let ended = session.revoke_own(user, id, RevocationReason::RevokedByUser)?;
-            if ended.is_some() {
-                session.delete_chains(&[id])?;
-            }
-            Ok(ended)
+            let Some((ended, now)) = session.revoke_own(user, id, reason)? else { return Ok(None) };
+            ended_now |= now;
+            session.delete_chains(&[id])?;
+            Ok(Some(ended))
         });
         match ended {
-            Ok(Some(ended)) => Outcome::new(Ok(ended), [id]),
+            Ok(Some(ended)) => {
+                let fact = ended_now.then(|| Fact::session_ended(id, user, reason));
+                Outcome::new(Ok(ended), [id]).telling(fact)
+            }
             Ok(None) => Outcome::from(ServiceError::from(Rejected::UnknownSession)),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
@@ -48,8 +53,8 @@ impl Service {
         });
         match done {
             Ok(()) => {
-                let ids = ids(&ended);
-                Outcome::new(Ok(ended), ids)
+                let (ids, facts): (_, Vec<_>) = (ids(&ended), ends(&ended, user, reason).collect());
+                Outcome::new(Ok(ended), ids).telling(facts)
             }
             Err(error) => Outcome::from(ServiceError::from(error)),
         }

@@ -6,13 +6,14 @@
 use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
-use diesel::sql_types::{Array, BigInt, Bool, Nullable, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::sessions::microseconds;
 use super::statement::statement;
 use super::{Session, StoreError};
 use crate::domain::ids::{SessionId, UserId};
+use crate::domain::session::RevocationReason;
 
 /// The advisory lock of whoever has the turn, until the end of its batch: the ASCII letters `af-prune`.
 const LOCK: i64 = i64::from_be_bytes(*b"af-prune");
@@ -82,7 +83,7 @@ statement! {
 statement! {
     /// Marks locked sessions as ended if they are over; the nearer end is the reason. Reads the heads anew: a rotation may
     /// have been committed before the lock was had, after the first look.
-    EndOver { ids: Array<SqlUuid> = Vec<Uuid> } -> SqlUuid,
+    EndOver { ids: Array<SqlUuid> = Vec<Uuid> } -> (SqlUuid, SqlUuid, Text),
     ", over AS (
         SELECT s.id, CASE WHEN head.expires_at < s.expires_at THEN 'idle' ELSE 'expired' END AS reason
         FROM input, authflow.sessions s
@@ -94,7 +95,7 @@ statement! {
     )
     UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = over.reason
     FROM over WHERE s.id = over.id AND s.revoked_at IS NULL
-    RETURNING s.id"
+    RETURNING s.id, s.user_id, over.reason"
 }
 
 statement! {
@@ -172,11 +173,18 @@ impl Session<'_> {
         Ok(mine.then(|| Survey { last, over: sessions(over), superseded: sessions(superseded) }))
     }
 
-    /// Marks those of the sessions that are over as ended, and answers which they were.
-    pub(crate) fn end_over(&mut self, ids: &[SessionId]) -> Result<Vec<SessionId>, StoreError> {
+    /// Marks those of the sessions that are over as ended, and answers which they were, whose, and why.
+    pub(crate) fn end_over(
+        &mut self,
+        ids: &[SessionId],
+    ) -> Result<Vec<(SessionId, UserId, RevocationReason)>, StoreError> {
         let locked: Vec<Uuid> = LockSessions { ids: uuids(ids) }.load(self.connection)?;
-        let ended: Vec<Uuid> = EndOver { ids: locked }.load(self.connection)?;
-        Ok(sessions(ended))
+        let ended: Vec<(Uuid, Uuid, String)> = EndOver { ids: locked }.load(self.connection)?;
+        let ended = ended.into_iter().map(|(id, user, reason)| {
+            let reason = reason.parse().map_err(|()| StoreError::Corrupt("sessions.revoked_reason"))?;
+            Ok((SessionId(id), UserId(user), reason))
+        });
+        ended.collect()
     }
 
     /// Deletes at most so many generations of these sessions that nobody needs, and answers how many they were.

@@ -6,13 +6,13 @@ use uuid::Uuid;
 
 use super::statement::statement;
 use super::{Session, StoreError};
-use crate::domain::ids::SessionId;
+use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::Generation;
 use crate::domain::session::RevocationReason;
 
 statement! {
     /// Ends live sessions, so many at most, whose newest generation was given with an access token of this key.
-    EndSignedBy { kid: Text = String, reason: Text = &'static str, most: BigInt = i64 } -> SqlUuid,
+    EndSignedBy { kid: Text = String, reason: Text = &'static str, most: BigInt = i64 } -> (SqlUuid, SqlUuid),
     ", ended AS (
         SELECT s.id
         FROM input, authflow.sessions s
@@ -25,7 +25,7 @@ statement! {
     )
     UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
     FROM input, ended WHERE s.id = ended.id AND s.revoked_at IS NULL
-    RETURNING s.id"
+    RETURNING s.id, s.user_id"
 }
 
 statement! {
@@ -44,15 +44,16 @@ struct Found {
 }
 
 impl Session<'_> {
-    /// Ends up to `most` sessions whose last access token this key signed, and answers which they were.
+    /// Ends up to `most` sessions whose last access token this key signed, and answers which they were, and whose.
     pub(crate) fn end_sessions_signed_by(
         &mut self,
         kid: &str,
         most: i64,
-    ) -> Result<Vec<SessionId>, StoreError> {
+    ) -> Result<Vec<(SessionId, UserId)>, StoreError> {
         let reason = RevocationReason::KeyCompromised.as_str();
-        let ids: Vec<Uuid> = EndSignedBy { kid: kid.to_owned(), reason, most }.load(self.connection)?;
-        Ok(ids.into_iter().map(SessionId).collect())
+        let statement = EndSignedBy { kid: kid.to_owned(), reason, most };
+        let ended: Vec<(Uuid, Uuid)> = statement.load(self.connection)?;
+        Ok(ended.into_iter().map(|(id, user)| (SessionId(id), UserId(user))).collect())
     }
 
     pub(crate) fn add_signer(

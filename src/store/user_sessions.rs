@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Nullable, Text, Timestamptz, Uuid as SqlUuid};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text, Timestamptz, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::sessions::transport;
@@ -29,16 +29,17 @@ statement! {
 }
 
 statement! {
-    /// Ends one session of a user. A row if it is the user's, though it may have ended before.
-    RevokeOwn { user_id: SqlUuid = Uuid, session_id: SqlUuid = Uuid, reason: Text = &'static str } -> Text,
+    /// Ends one session of a user. A row if it is the user's, though it may have ended before; and whether it ended now.
+    RevokeOwn { user_id: SqlUuid = Uuid, session_id: SqlUuid = Uuid, reason: Text = &'static str } -> (Text, Bool),
     ", own AS (
         SELECT s.id, s.transport FROM authflow.sessions s, input
         WHERE s.id = input.session_id AND s.user_id = input.user_id
     ), ended AS (
         UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
         FROM input, own WHERE s.id = own.id AND s.revoked_at IS NULL
+        RETURNING s.id
     )
-    SELECT own.transport FROM own"
+    SELECT own.transport, EXISTS (SELECT FROM ended) FROM own"
 }
 
 statement! {
@@ -92,16 +93,17 @@ impl Session<'_> {
         rows.into_iter().map(ListedRow::into_session).collect()
     }
 
-    /// Ends one session of a user, if it has not ended before. `None` if the user has no such session.
+    /// Ends one session of a user, if it has not ended before, and answers whether that was so. `None` if the user has no such
+    /// session.
     pub(crate) fn revoke_own(
         &mut self,
         user: UserId,
         id: SessionId,
         reason: RevocationReason,
-    ) -> Result<Option<EndedSession>, StoreError> {
+    ) -> Result<Option<(EndedSession, bool)>, StoreError> {
         let statement = RevokeOwn { user_id: user.0, session_id: id.0, reason: reason.as_str() };
-        let word: Option<String> = statement.get_result(self.connection).optional()?;
-        word.map(|word| Ok(EndedSession { id, transport: transport(&word)? })).transpose()
+        let row: Option<(String, bool)> = statement.get_result(self.connection).optional()?;
+        row.map(|(word, now)| Ok((EndedSession { id, transport: transport(&word)? }, now))).transpose()
     }
 
     /// Makes every login of the user that was checked before start no session, and waits for those that are starting one.

@@ -25,6 +25,7 @@ use crate::domain::rotation::Presented;
 use crate::domain::secret::ServerSecret;
 use crate::domain::session::Transport;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::service::events::Events;
 use crate::service::keyring::StartedKeys;
 use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
 use crate::store::{NewUser, Rotation, Store};
@@ -214,7 +215,7 @@ impl Refreshes {
             roles: vec!["editor".into(), "reader".into()],
             scopes: Vec::new(),
         };
-        let user = or_panic("making a user", service.create_user(&new)).id;
+        let user = or_panic("making a user", service.create_user(&new).result).id;
         let token = start_session(&service, user);
         Refreshes { service, user, token }
     }
@@ -292,10 +293,11 @@ fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
     let keys = StartedKeys::start(config.keys()?, &store)?;
     let rules = AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
     let verifier = Verifier::new(keys.key_set()?, rules, Clock::System);
-    let keyring = Arc::new(keys.into_keyring(store.clone(), verifier));
+    let events = Arc::new(Events::new(verifier.clone(), None));
+    let keyring = Arc::new(keys.into_keyring(store.clone(), verifier, Arc::clone(&events)));
     let issuer =
         TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };
-    auth::service(config, store, issuer, keyring)
+    auth::service(config, store, issuer, keyring, events)
 }
 
 fn start_session(service: &Service, user: UserId) -> RefreshToken {

@@ -4,6 +4,7 @@
 
 mod claims;
 mod concurrency;
+mod events;
 mod faults;
 mod refresh_jwt;
 mod rule;

@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::Serialize;
 
 use super::SigningAlgorithm;
 
@@ -16,7 +17,8 @@ pub(crate) const LEAD: TimeDelta = TimeDelta::hours(1);
 pub(crate) const NODE_LEAD: TimeDelta = TimeDelta::seconds(5);
 
 /// What a signing key is good for at the moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeyState {
     /// Published, so that verifiers know it; does not sign yet.
@@ -93,6 +95,12 @@ pub(crate) enum Step {
     SignWithNew,
     /// Make a key that signs later.
     Announce { signs_from: DateTime<Utc> },
+}
+
+/// The keys that have come into another state, each with that state. One that is gone has none.
+pub(crate) fn changes(before: &[KeyRecord], after: &[KeyRecord]) -> Vec<(String, KeyState)> {
+    let is_new = |key: &&KeyRecord| !before.iter().any(|old| old.kid == key.kid && old.state == key.state);
+    after.iter().filter(is_new).map(|key| (key.kid.clone(), key.state)).collect()
 }
 
 /// The first change that is due, if there is one.

@@ -5,6 +5,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Credentials;
 use crate::domain::email::Email;
+use crate::domain::event::{CredentialFailure, Fact};
 use crate::domain::password::NormalizedPassword;
 use crate::http::answer;
 use crate::http::body::Command;
@@ -17,13 +18,18 @@ pub(super) async fn login(
     request: HttpRequest,
     Command(input): Command<Credentials>,
 ) -> Result<HttpResponse, AuthError> {
+    let client = state.client(&request);
     let session = input.session_request(&state, &request)?;
     // Too long to be anybody's password, whoever asks.
-    let password =
-        NormalizedPassword::for_verification(&input.password).ok_or(ErrorCode::InvalidCredentials)?;
+    let Some(password) = NormalizedPassword::for_verification(&input.password) else {
+        state.report(&request, Fact::login_failed(None, CredentialFailure::WrongPassword));
+        return Err(ErrorCode::InvalidCredentials.into());
+    };
     let email = Email::parse(&input.email).ok();
-    let credentials = state.run(move |service| service.find_credentials(email.as_ref()).into()).await?;
-    let authenticated = state.hash(move |service| service.check_password(credentials, &password)).await?;
-    let grant = state.run(move |service| service.log_in(&authenticated, &session)).await?;
+    let credentials =
+        state.run(client, move |service| service.find_credentials(email.as_ref()).into()).await?;
+    let authenticated =
+        state.hash(client, move |service| service.check_password(credentials, &password)).await?;
+    let grant = state.run(client, move |service| service.log_in(&authenticated, &session)).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
 }

@@ -19,7 +19,8 @@ pub(super) async fn logout(
     OptionalCommand(body): OptionalCommand<RefreshTokenBody>,
 ) -> Result<HttpResponse, AuthError> {
     let session = session_to_end(&state, &request, &body)?;
-    state.run(move |service| service.end_session(session, RevocationReason::LoggedOut)).await?;
+    let client = state.client(&request);
+    state.run(client, move |service| service.end_session(session, RevocationReason::LoggedOut)).await?;
     let mut response = HttpResponse::NoContent();
     if !body.has_token() {
         response.append_header((header::SET_COOKIE, state.cookie.clear()));

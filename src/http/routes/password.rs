@@ -27,11 +27,12 @@ pub(super) async fn change(
     Command(input): Command<Passwords>,
 ) -> Result<HttpResponse, AuthError> {
     let user = Authenticated::extract(&request).await?;
+    let client = state.client(&request);
     let (id, session) = (user.id(), user.session_id());
-    let account = state.run(move |service| service.find_own_account(id, session).into()).await?;
+    let account = state.run(client, move |service| service.find_own_account(id, session).into()).await?;
     let check =
         move |service: &Service| service.check_change(account, &input.current_password, &input.new_password);
-    let change = state.hash(check).await?;
-    let grant = state.run(move |service| service.change_password(&change)).await?;
+    let change = state.hash(client, check).await?;
+    let grant = state.run(client, move |service| service.change_password(&change)).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use crate::domain::claims::Claims;
+use crate::domain::event::{EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::Transport;
 use crate::http::body::OptionalCommand;
@@ -43,9 +44,13 @@ pub(super) async fn refresh(
     }
     let (transport, token) = presented.parse(&state).ok_or(ErrorCode::RefreshTokenInvalid)?;
     let claims = access_token.map(|token| state.verifier.verify_even_if_expired(token)).transpose()?;
-    belongs_together(claims.as_ref(), &token)?;
+    if let Some(mismatch) = mismatch(claims.as_ref(), &token) {
+        state.report(&request, mismatch);
+        return Err(ErrorCode::TokenMismatch.into());
+    }
+    let client = state.client(&request);
     let refresh = RefreshRequest { token, transport, user: claims.map(|claims| claims.user_id()) };
-    let grant = state.run(move |service| service.refresh(&refresh)).await?;
+    let grant = state.run(client, move |service| service.refresh(&refresh)).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
 }
 
@@ -91,10 +96,10 @@ fn without_access_token(state: &State, request: &HttpRequest) -> Result<(), Auth
     state.check_origin(request, Evidence::Required)
 }
 
-/// Decided before any query: both tokens name one session. That both name one user is a condition of the rotation.
-fn belongs_together(claims: Option<&Claims>, token: &RefreshToken) -> Result<(), AuthError> {
-    match claims {
-        Some(claims) if claims.session_id() != token.session() => Err(ErrorCode::TokenMismatch.into()),
-        _ => Ok(()),
-    }
+/// What there is to tell if the two tokens name different sessions, which is decided before any query. That both name one
+/// user is a condition of the rotation.
+fn mismatch(claims: Option<&Claims>, token: &RefreshToken) -> Option<Fact> {
+    let claims = claims.filter(|claims| claims.session_id() != token.session())?;
+    let kind = EventKind::TokenMismatch { refresh_session_id: token.session() };
+    Some(Fact::new(kind).of_user(claims.user_id()).in_session(claims.session_id()))
 }

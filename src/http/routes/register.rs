@@ -20,10 +20,12 @@ pub(super) async fn register(
 ) -> Result<HttpResponse, AuthError> {
     let email = Email::parse(&input.email)
         .map_err(|invalid| AuthError::with_detail(ErrorCode::InvalidEmail, invalid.to_string()))?;
+    let client = state.client(&request);
     let session = input.session_request(&state, &request)?;
     let canonical = email.canonical().to_owned();
-    let password_hash = state.hash(move |service| service.hash_new(&input.password, &canonical)).await?;
+    let password_hash =
+        state.hash(client, move |service| service.hash_new(&input.password, &canonical).into()).await?;
     let registration = Registration { email, password_hash };
-    let grant = state.run(move |service| service.register(&registration, &session)).await?;
+    let grant = state.run(client, move |service| service.register(&registration, &session)).await?;
     Ok(answer::tokens(StatusCode::CREATED, &grant, &state.cookie))
 }

@@ -35,9 +35,14 @@ struct Item {
 }
 
 /// The live sessions of the user, newest first.
-pub(super) async fn list(state: web::Data<State>, user: Authenticated) -> Result<HttpResponse, AuthError> {
+pub(super) async fn list(
+    state: web::Data<State>,
+    request: HttpRequest,
+    user: Authenticated,
+) -> Result<HttpResponse, AuthError> {
+    let client = state.client(&request);
     let (id, current) = (user.id(), user.session_id());
-    let sessions = state.run(move |service| service.list_sessions(id).into()).await?;
+    let sessions = state.run(client, move |service| service.list_sessions(id).into()).await?;
     let sessions = sessions.into_iter().map(|session| Item::new(session, current)).collect();
     Ok(HttpResponse::Ok().json(Sessions { sessions }))
 }
@@ -52,8 +57,8 @@ pub(super) async fn end_one(
     let session: SessionId = session.parse().map_err(|_| AuthError::from(ErrorCode::NotFound))?;
     let cookie_session = cookie_session(&state, &request)?;
     let user = Authenticated::extract(&request).await?;
-    let id = user.id();
-    let ended = state.run(move |service| service.end_own_session(id, session)).await?;
+    let (client, id) = (state.client(&request), user.id());
+    let ended = state.run(client, move |service| service.end_own_session(id, session)).await?;
     Ok(no_content(&state, &user, cookie_session, &[ended]))
 }
 
@@ -67,8 +72,10 @@ pub(super) async fn end_all(
     let cookie_session = cookie_session(&state, &request)?;
     let user = Authenticated::extract(&request).await?;
     let (id, kept) = (user.id(), keeps_current.then(|| user.session_id()));
-    let ended =
-        state.run(move |service| service.end_sessions(id, kept, RevocationReason::RevokedByUser)).await?;
+    let client = state.client(&request);
+    let ended = state
+        .run(client, move |service| service.end_sessions(id, kept, RevocationReason::RevokedByUser))
+        .await?;
     Ok(no_content(&state, &user, cookie_session, &ended))
 }
 

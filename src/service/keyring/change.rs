@@ -1,8 +1,10 @@
 //! Changes of the keys that a person asks for.
 
 use super::{Keyring, KeyringError};
+use crate::domain::event::{Actor, Fact};
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::keys::lifecycle::{KeyRecord, KeyState, LEAD, Moment, NODE_LEAD, Step};
+use crate::domain::session::RevocationReason;
 use crate::service::revocations::remember;
 use crate::store::{Session, StoreError};
 
@@ -20,6 +22,9 @@ pub enum RotateKeys {
     Now,
 }
 
+/// All keys before and after.
+type Change = (Vec<KeyRecord>, Vec<KeyRecord>);
+
 impl Keyring {
     /// Every key there is, the oldest first.
     pub(crate) fn list(&self) -> Result<Vec<KeyRecord>, StoreError> {
@@ -33,10 +38,13 @@ impl Keyring {
                 "the signing key is not a stored one: replace it where it is configured",
             ));
         }
-        let key = self.store.transaction(|session| {
+        let (key, before, after) = self.store.transaction(|session| {
             session.lock_keys()?;
-            self.schedule(session, when)
+            let before = session.read_keys()?.keys;
+            let key = self.schedule(session, when)?;
+            Ok((key, before, session.read_keys()?.keys))
         })?;
+        self.report(Actor::Application, &before, &after);
         self.sync_now()?;
         Ok(key)
     }
@@ -69,12 +77,12 @@ impl Keyring {
     ///
     /// On this node the key is refused when this returns, on others when they next look at the table.
     pub(crate) fn compromise(&self, kid: &str) -> Result<usize, KeyringError> {
-        self.store.transaction(|session| {
+        let (before, after) = self.store.transaction(|session| {
             session.lock_keys()?;
             self.mark_compromised(session, kid)
         })??;
+        self.report(Actor::Application, &before, &after);
         self.sync_now()?;
-        tracing::warn!(%kid, "a signing key is compromised");
         Ok(self.end_sessions(kid)?)
     }
 
@@ -82,9 +90,9 @@ impl Keyring {
         &self,
         session: &mut Session<'_>,
         kid: &str,
-    ) -> Result<Result<(), KeyringError>, StoreError> {
-        let keys = session.read_keys()?.keys;
-        let Some(key) = keys.iter().find(|key| key.kid == kid) else {
+    ) -> Result<Result<Change, KeyringError>, StoreError> {
+        let before = session.read_keys()?.keys;
+        let Some(key) = before.iter().find(|key| key.kid == kid) else {
             return Ok(Err(KeyringError::UnknownKey));
         };
         if key.algorithm == SigningAlgorithm::Hs256 {
@@ -97,7 +105,7 @@ impl Keyring {
         if read.keys.iter().all(|key| key.state != KeyState::Signing) {
             self.options.take(session, Step::SignWithNew, read.now)?;
         }
-        Ok(Ok(()))
+        Ok(Ok((before, session.read_keys()?.keys)))
     }
 
     /// Ends the sessions whose last access token this key signed, and answers how many they were. A node that had not
@@ -105,16 +113,20 @@ impl Keyring {
     pub(crate) fn end_sessions(&self, kid: &str) -> Result<usize, StoreError> {
         let mut count = 0;
         loop {
-            let ended = self.store.transaction(|session| {
+            let (ids, ended) = self.store.transaction(|session| {
                 let ended = session.end_sessions_signed_by(kid, BATCH)?;
-                session.delete_chains(&ended)?;
-                Ok(ended)
+                let ids: Vec<_> = ended.iter().map(|(id, _)| *id).collect();
+                session.delete_chains(&ids)?;
+                Ok((ids, ended))
             })?;
             if ended.is_empty() {
                 return Ok(count);
             }
-            remember(&self.verifier, &ended);
+            remember(&self.verifier, &ids);
             count += ended.len();
+            let reason = RevocationReason::KeyCompromised;
+            let facts = ended.into_iter().map(|(id, user)| Fact::session_ended(id, user, reason));
+            self.events.report(Actor::Application, facts);
         }
     }
 

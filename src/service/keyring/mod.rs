@@ -11,7 +11,11 @@ use zeroize::Zeroizing;
 
 pub use self::change::RotateKeys;
 pub(crate) use self::start::StartedKeys;
-use crate::domain::keys::lifecycle::{KeyOrigin, KeyPolicy, KeyRecord, KeyState, Moment, Step, next_step};
+use super::events::Events;
+use crate::domain::event::{Actor, Fact};
+use crate::domain::keys::lifecycle::{
+    KeyOrigin, KeyPolicy, KeyRecord, KeyState, Moment, Step, changes, next_step,
+};
 use crate::domain::keys::sealing::{KeySeal, Under};
 use crate::domain::keys::{KeyError, KeySet, SigningAlgorithm, SigningKey, VerifyingKey};
 use crate::domain::verifier::Verifier;
@@ -73,6 +77,7 @@ pub(crate) struct Keyring {
     options: KeyOptions,
     store: Store,
     verifier: Verifier,
+    events: Arc<Events>,
     signing: ArcSwap<SigningKey>,
     /// The rows that are in use. Held while they are read, so that nobody takes over older ones after newer ones.
     known: Mutex<Vec<KeyRecord>>,
@@ -90,12 +95,23 @@ impl Keyring {
         let mut read = read()?;
         if next_step(&read.keys, read.now, &self.options.policy, Moment::Running).is_some() {
             // Whoever has the lock does the step, or hangs: revocations are not to wait for that.
-            read = self.store.transaction(|session| match session.try_lock_keys()? {
-                true => self.options.settle(session, Moment::Running),
-                false => session.read_keys(),
+            let (before, after) = self.store.transaction(|session| {
+                let turn = session.try_lock_keys()?;
+                let before = session.read_keys()?;
+                let after =
+                    if turn { self.options.settle(session, Moment::Running)? } else { before.clone() };
+                Ok((before, after))
             })?;
+            self.report(Actor::Service, &before.keys, &after.keys);
+            read = after;
         }
         self.take_over(&mut known, read.keys)
+    }
+
+    /// Reports what a transaction of this node's has changed.
+    fn report(&self, by: Actor, before: &[KeyRecord], after: &[KeyRecord]) {
+        let changed = changes(before, after).into_iter();
+        self.events.report(by, changed.map(|(kid, state)| Fact::key_changed(&kid, state)));
     }
 
     fn take_over(&self, known: &mut Vec<KeyRecord>, keys: Vec<KeyRecord>) -> Result<(), KeyringError> {
@@ -137,18 +153,15 @@ impl KeyOptions {
             Step::Sign { kid } => {
                 session.retire_other_keys(&kid, false, now, self.policy.keep)?;
                 session.sign_with(&kid, now)?;
-                tracing::info!(%kid, "another key signs access tokens");
             }
             Step::SignWithNew => {
                 let key = self.new_key(KeyState::Signing, now, now)?;
                 session.retire_other_keys(&key.kid, false, now, self.policy.keep)?;
                 session.insert_key(&key)?;
-                tracing::info!(kid = %key.kid, algorithm = key.algorithm.as_str(), "a new key signs access tokens");
             }
             Step::Announce { signs_from } => {
                 let key = self.new_key(KeyState::Announced, now, signs_from)?;
                 session.insert_key(&key)?;
-                tracing::info!(kid = %key.kid, %signs_from, "a new signing key is announced");
             }
         }
         Ok(())

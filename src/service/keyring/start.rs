@@ -6,7 +6,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use chrono::{DateTime, Utc};
 
+use super::super::events::Events;
 use super::{KeyOptions, KeySource, Keyring, KeyringError};
+use crate::domain::event::Actor;
 use crate::domain::keys::lifecycle::{KeyOrigin, KeyRecord, KeyState, Moment};
 use crate::domain::keys::sealing::Under;
 use crate::domain::keys::{KeySet, SigningAlgorithm, SigningKey};
@@ -20,6 +22,8 @@ const UNTIL_KNOWN: Duration = Duration::from_secs(2);
 pub(crate) struct StartedKeys {
     options: KeyOptions,
     signing: Arc<SigningKey>,
+    /// As they were found.
+    before: Vec<KeyRecord>,
     keys: Vec<KeyRecord>,
 }
 
@@ -39,7 +43,7 @@ impl StartedKeys {
         if !before.is_empty() && before.iter().all(|key| key.kid != signing.kid()) {
             std::thread::sleep(UNTIL_KNOWN);
         }
-        Ok(Self { options, signing, keys })
+        Ok(Self { options, signing, before, keys })
     }
 
     /// What to verify by.
@@ -48,14 +52,17 @@ impl StartedKeys {
     }
 
     /// The keyring that keeps `verifier` up to date.
-    pub(crate) fn into_keyring(self, store: Store, verifier: Verifier) -> Keyring {
-        Keyring {
+    pub(crate) fn into_keyring(self, store: Store, verifier: Verifier, events: Arc<Events>) -> Keyring {
+        let keyring = Keyring {
             options: self.options,
             store,
             verifier,
+            events,
             signing: ArcSwap::new(self.signing),
             known: Mutex::new(self.keys),
-        }
+        };
+        keyring.report(Actor::Service, &self.before, &keyring.known());
+        keyring
     }
 }
 
@@ -173,7 +180,6 @@ impl KeyOptions {
             session.sign_with(own.kid(), now)?;
             session.reseal_key(&record)?;
         }
-        tracing::info!(kid = own.kid(), origin = origin.as_str(), "another key signs access tokens");
         Ok(())
     }
 }

@@ -1,0 +1,73 @@
+//! Where security events go: to the log, and to the application.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::hooks::EventHook;
+use crate::domain::event::{Actor, EventKind, Fact, SecurityEvent, Severity};
+use crate::domain::verifier::Verifier;
+
+/// The one home of everything that happens to events.
+pub(crate) struct Events {
+    /// Has the clock of the database.
+    verifier: Verifier,
+    hook: Option<Arc<EventHook>>,
+}
+
+impl Events {
+    pub(crate) fn new(verifier: Verifier, hook: Option<Arc<EventHook>>) -> Self {
+        Self { verifier, hook }
+    }
+
+    /// Makes events of facts and hands them to everybody who wants to know. Waits for nobody.
+    pub(crate) fn report(&self, by: Actor, facts: impl IntoIterator<Item = Fact>) {
+        for fact in facts {
+            let event = fact.at(self.verifier.clock().time(), by);
+            log(&event);
+            if let Some(hook) = &self.hook {
+                tell(hook, &event);
+            }
+        }
+    }
+}
+
+/// The application's fault is not the client's.
+fn tell(hook: &Arc<EventHook>, event: &SecurityEvent) {
+    if catch_unwind(AssertUnwindSafe(|| hook(event))).is_err() {
+        tracing::error!(event = event.kind.name(), "the hook for events panicked");
+    }
+}
+
+/// A line of the log. Every value is a word of ours, an identifier, an address or a number, and the one text that is read
+/// from the database is escaped: nobody can put a line of their own into it.
+fn log(event: &SecurityEvent) {
+    let (mut refresh_session, mut retry_after, mut kid) = (None, None, None);
+    match &event.kind {
+        EventKind::TokenMismatch { refresh_session_id } => refresh_session = Some(*refresh_session_id),
+        EventKind::Throttled { retry_after: seconds, .. } => retry_after = Some(*seconds),
+        EventKind::SigningKeyChanged { kid: id, .. } => kid = Some(id.as_str()),
+        _ => {}
+    }
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                target: "authflow::events",
+                event = event.kind.name(),
+                reason = event.kind.reason(),
+                by = event.by.as_str(),
+                address = event.address().map(tracing::field::display),
+                user = event.user_id.map(tracing::field::display),
+                session = event.session_id.map(tracing::field::display),
+                refresh_session = refresh_session.map(tracing::field::display),
+                retry_after,
+                kid,
+                "{}", event.kind
+            )
+        };
+    }
+    match event.kind.severity() {
+        Severity::Detail => line!(debug),
+        Severity::Routine => line!(info),
+        Severity::Alarm => line!(warn),
+    }
+}
