@@ -2,10 +2,9 @@
 
 use std::sync::{Arc, Weak};
 
-use super::{Inner, Trusted, Verifier};
+use super::{Inner, Verifier};
 use crate::domain::access_token::unverified_key_id;
 use crate::domain::keys::KeySet;
-use crate::domain::token_cache::TokenCache;
 
 /// Is told the `kid` of a token whose key is not known. Runs within `verify`, so it must not block.
 pub(super) type UnknownKeyHook = Box<dyn Fn(&str) + Send + Sync>;
@@ -21,7 +20,7 @@ impl Verifier {
 
     /// Takes over a new set of keys. A verification that has begun ends with the old one.
     pub(crate) fn replace_keys(&self, keys: KeySet) {
-        self.0.trusted.store(Arc::new(Trusted { keys, verified: TokenCache::new() }));
+        drop(self.set_keys(keys));
     }
 
     pub(crate) fn downgrade(&self) -> WeakVerifier {
