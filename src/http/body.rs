@@ -1,6 +1,8 @@
 //! The checks and the body of a state-changing request, in the order in which they are promised: cross-origin (403), media
 //! type (415), size (413), form (400).
 
+use std::time::Duration;
+
 use actix_web::dev::Payload;
 use actix_web::http::header;
 use actix_web::web::{self, Bytes};
@@ -8,6 +10,7 @@ use actix_web::{FromRequest, HttpRequest};
 use futures_util::StreamExt as _;
 use futures_util::future::LocalBoxFuture;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
 use super::csrf::Evidence;
 use super::error::{AuthError, ErrorCode};
@@ -16,6 +19,8 @@ use crate::domain::json;
 
 /// No body longer than this many bytes is read.
 const MAX_BYTES: usize = 16 * 1024;
+/// No body is waited for longer than this. A client that stops in the middle would be waited for for ever.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The members of a command: a JSON body that must be there.
 pub(super) struct Command<T>(pub(super) T);
@@ -34,7 +39,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read(&request, payload).await?;
+            let body = read_in_time(&request, payload).await?;
             check_origin(&request)?;
             check_media_type(&request)?;
             parse(&body?).map(Self)
@@ -49,7 +54,7 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalCommand<T>
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let body = read(&request, payload).await?;
+            let body = read_in_time(&request, payload).await?;
             check_origin(&request)?;
             let absent = !request.headers().contains_key(header::CONTENT_TYPE);
             if absent && body.as_ref().is_ok_and(Bytes::is_empty) {
@@ -59,6 +64,14 @@ impl<T: DeserializeOwned + Default + 'static> FromRequest for OptionalCommand<T>
             parse(&body?).map(Self)
         })
     }
+}
+
+async fn read_in_time(
+    request: &HttpRequest,
+    payload: Payload,
+) -> Result<Result<Bytes, AuthError>, AuthError> {
+    let late = || AuthError::with_detail(ErrorCode::InvalidRequest, "The body did not come in time.");
+    timeout(PATIENCE, read(request, payload)).await.unwrap_or_else(|_| Err(late()))
 }
 
 /// Reads the body whatever becomes of the request, so that the connection stays usable. The inner result is the size check,

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{Connection, Request};
 use crate::support::{Browser, TestApp};
 
-const POSTS: [&str; 4] = ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout"];
+const POSTS: [&str; 5] = ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout", "/auth/password"];
 const GETS: [&str; 3] = ["/auth/me", "/auth/.well-known/jwks.json", "/auth/client.js"];
 
 #[actix_web::test]

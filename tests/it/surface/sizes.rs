@@ -90,6 +90,26 @@ async fn contradictory_lengths_are_refused() {
 }
 
 #[actix_web::test]
+async fn a_body_that_never_comes_is_not_waited_for() {
+    let app = TestApp::start().await;
+    let head = "POST /auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n";
+    let by_length = "Content-Length: 20\r\n\r\n{\"email\":";
+    let in_chunks = "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"email\":\r\n";
+    let stalled = [by_length, in_chunks].map(|part| {
+        let mut stream = TcpStream::connect(app.address()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE * 3)).unwrap();
+        stream.write_all(format!("{head}{part}").as_bytes()).unwrap();
+        stream
+    });
+    for mut stream in stalled {
+        let mut answer = [0; 4096];
+        let length = stream.read(&mut answer).unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]);
+        assert!(answer.starts_with("HTTP/1.1 400") && answer.contains("invalid_request"), "{answer}");
+    }
+}
+
+#[actix_web::test]
 async fn a_body_that_ends_early_changes_nothing() {
     let app = TestApp::start().await;
     let before = app.db_snapshot();
