@@ -19,42 +19,58 @@ use tempfile::TempDir;
 struct Issuer {
     program: Child,
     base: String,
-    _database: TestDatabase,
-    _directory: TempDir,
+    place: Place,
 }
 
-impl Issuer {
-    fn start(algorithm: &str) -> Issuer {
-        let directory = TempDir::new().unwrap();
-        let database = TestDatabase::new();
+/// Where the program runs, and with what.
+struct Place {
+    algorithm: &'static str,
+    database: TestDatabase,
+    directory: TempDir,
+}
+
+impl Place {
+    fn authflow(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_authflow"));
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AUTHFLOW_")) {
             command.env_remove(name);
         }
-        let mut program = command
-            .arg("serve")
-            .current_dir(directory.path())
-            .env("DATABASE_URL", database.url())
+        command
+            .args(arguments)
+            .current_dir(self.directory.path())
+            .env("DATABASE_URL", self.database.url())
             .env("AUTHFLOW_SECRET", "only for tests: 0123456789 abcdef")
             .env("RUST_LOG", "warn")
             .env("AUTHFLOW_BIND", "127.0.0.1:0")
-            .env("AUTHFLOW_SIGNING_ALG", algorithm)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .env("AUTHFLOW_SIGNING_ALG", self.algorithm);
+        command
+    }
+}
+
+impl Issuer {
+    fn start(algorithm: &'static str) -> Issuer {
+        let place = Place { algorithm, database: TestDatabase::new(), directory: TempDir::new().unwrap() };
+        let mut program = place.authflow(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(program.stdout.take().unwrap()).lines().map(Result::unwrap);
         let listens = lines.find_map(|line| line.strip_prefix("authflow listens on ").map(str::to_owned));
         // It has more to say, and would not survive a closed pipe.
         thread::spawn(move || lines.for_each(drop));
-        Issuer { program, base: listens.unwrap(), _database: database, _directory: directory }
+        Issuer { program, base: listens.unwrap(), place }
     }
 
     fn jwks_url(&self) -> String {
         format!("{}/auth/.well-known/jwks.json", self.base)
     }
 
-    async fn register(&self) -> Value {
-        let user = json!({ "email": "alice@example.com", "password": "correct horse battery staple" });
+    /// Lets another key sign, as an operator does.
+    fn rotate(&self) {
+        let output = self.place.authflow(&["keys", "rotate", "--now"]).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    async fn register(&self, name: &str) -> Value {
+        let email = format!("{name}@example.com");
+        let user = json!({ "email": email, "password": "correct horse battery staple" });
         let answer = reqwest::Client::new().post(format!("{}/auth/register", self.base)).json(&user).send();
         answer.await.unwrap().json().await.unwrap()
     }
@@ -81,10 +97,10 @@ fn tampered(token: &str) -> String {
     format!("{signed}.{other}{}", &signature[1..])
 }
 
-async fn another_service_takes_its_tokens(algorithm: &str) {
+async fn another_service_takes_its_tokens(algorithm: &'static str) {
     let issuer = Issuer::start(algorithm);
     let verifier = Verifier::from_jwks_url(&issuer.jwks_url(), "authflow", "authflow").await.unwrap();
-    let tokens = issuer.register().await;
+    let tokens = issuer.register("alice").await;
     let token = tokens["access_token"].as_str().unwrap();
 
     let claims = verifier.verify(token).unwrap();
@@ -116,6 +132,36 @@ async fn another_service_takes_tokens_signed_with_ed25519() {
 #[actix_web::test]
 async fn another_service_takes_tokens_signed_with_p256() {
     another_service_takes_its_tokens("ES256").await;
+}
+
+/// Without anybody telling the service: the first token of the new key has it look.
+#[actix_web::test]
+async fn another_service_follows_a_rotation_and_logs_nobody_out() {
+    let issuer = Issuer::start("EdDSA");
+    let verifier = Verifier::from_jwks_url(&issuer.jwks_url(), "authflow", "authflow").await.unwrap();
+    let token = async |name: &str| issuer.register(name).await["access_token"].as_str().unwrap().to_owned();
+    let kid = |token: &str| token.split('.').next().unwrap().to_owned();
+    let before = token("alice").await;
+    assert!(verifier.verify(&before).is_ok());
+
+    issuer.rotate();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut after = token("bob0").await;
+    for count in 1.. {
+        if kid(&after) != kid(&before) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "the new key does not sign");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        after = token(&format!("bob{count}")).await;
+    }
+
+    assert_eq!(verifier.verify(&after), Err(TokenRefused::Invalid), "a key that it does not know yet");
+    while verifier.verify(&after).is_err() {
+        assert!(Instant::now() < deadline, "the new key does not arrive");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert!(verifier.verify(&before).is_ok());
 }
 
 /// An issuer that signs with a shared secret publishes no key.

@@ -1,6 +1,7 @@
 //! Refresh tokens in the form of a JWT.
 
-use actix_authflow::RefreshFormat;
+use actix_authflow::{RefreshFormat, TokenRefused, Verifier};
+use reqwest::Method;
 
 use crate::support::{Browser, TestApp, jwt, together};
 
@@ -61,6 +62,10 @@ async fn access_and_refresh_tokens_are_refused_in_each_others_place() {
     phone.with_access_token(&refresh).call_api().await.refused(401, "token_invalid");
     phone.with_access_token(&refresh).me().await.refused(401, "token_invalid");
     assert!(app.auth.verifier().verify(&refresh).is_err());
+    let keys = phone.clone().send(phone.request(Method::GET, "/auth/.well-known/jwks.json")).await;
+    let elsewhere = Verifier::from_jwks(&keys.text, "authflow", "authflow").unwrap();
+    assert_eq!(elsewhere.verify(&refresh), Err(TokenRefused::Invalid));
+    assert!(elsewhere.verify(&access).is_ok());
     phone.with_refresh_token(&access).refresh().await.refused(401, "refresh_token_invalid");
     phone.with_access_token(&refresh).refresh().await.refused(401, "token_invalid");
     phone.by_the_other_transport().refresh().await.refused(401, "refresh_token_invalid");
