@@ -14,8 +14,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer, openssl, node and
-# chromium.
+# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer and openssl.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -55,8 +54,6 @@ has() {
         openssl) links "-lssl -lcrypto" && have pkg-config ;;
         postgres) postgres_programs >/dev/null ;;
         pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] ;;
-        node) have npm && have node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ;;
-        chromium) chromium_program >/dev/null ;;
         *) fail "no such need: $1" ;;
     esac
 }
@@ -82,20 +79,6 @@ postgres_programs() {
             echo "$folder"
             return
         fi
-    done
-    return 1
-}
-
-# Prints where Chromium is, or a browser that is one.
-chromium_program() {
-    local program
-    if [ -n "${CHROMIUM:-}" ]; then
-        [ -x "$CHROMIUM" ] && echo "$CHROMIUM"
-        return
-    fi
-    for program in chromium chromium-browser google-chrome \
-        /Applications/Chromium.app/Contents/MacOS/Chromium "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
-        command -v "$program" && return
     done
     return 1
 }
@@ -145,11 +128,7 @@ package_for() {
         brew:compiler) echo gcc ;;
         brew:libpq) echo libpq ;;
         brew:openssl) echo openssl@3 pkgconf ;;
-        apt-get:node | apk:node) echo nodejs npm ;;
-        dnf:node) echo nodejs-npm ;;
-        brew:node) echo node ;;
         *:postgres) echo postgresql ;;
-        *:chromium) echo chromium ;;
         *:pgbouncer) echo pgbouncer ;;
     esac
 }
@@ -201,18 +180,6 @@ do_without() {
         compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
-        node) fail "no Node.js 20 or newer with npm. Install it (macOS: brew install node; Debian's own may be older)." ;;
-        chromium) fail "no Chromium. Install it (Debian: apt-get install chromium; macOS: brew install chromium), or set CHROMIUM to the program." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
     esac
-}
-
-# What drives the browser. It brings none, and has no dependencies: its version is all that there is to lock.
-install_playwright() {
-    local folder=tests/browser wanted
-    wanted=$(sed -n 's/.*"playwright-core": "\(.*\)".*/\1/p' "$folder/package.json")
-    if ! grep -qsF "\"version\": \"$wanted\"" "$folder/node_modules/playwright-core/package.json"; then
-        say "npm install playwright-core@$wanted, into $folder/node_modules"
-        npm install --prefix "$folder" --silent --no-audit --no-fund --no-package-lock
-    fi
 }

@@ -1,9 +1,7 @@
 //! The parts of the program.
 
-pub(crate) mod demo;
 pub(crate) mod environment;
 pub(crate) mod keys;
-pub(crate) mod page;
 pub(crate) mod prune;
 pub(crate) mod screen;
 pub(crate) mod serve;
