@@ -1,6 +1,6 @@
 /**
- * The browser's half of actix-authflow: keeps the access token, calls with it, refreshes it where the server says that it
- * has expired, and tells every tab when a session ends.
+ * The browser's half of actix-authflow: keeps the access token, calls with it, refreshes it where the server says that
+ * it has expired, and tells every tab when a session ends.
  *
  * The refresh token is in an HttpOnly cookie, which no script sees, this one included.
  *
@@ -150,10 +150,44 @@ export type Platform = {
     warn: (message: string, cause?: unknown) => void;
 };
 /**
- * @param {Options} [options]
- * @param {Platform} [platform]
+ * Why something was not done. Decide by `code`: one of the server, or
+ *
+ * - `network`: no answer came. `timeout`: none came in time.
+ * - `bad_answer`: an answer came that is none of this service, as from a proxy in between.
+ * - `origin_not_allowed`: the access token is not sent to this origin.
  */
-export declare function createAuth(options?: Options, platform?: Platform): Auth;
+declare class AuthError extends Error {
+    /** @readonly */
+    code: string;
+    /**
+     * The status of the answer, or 0.
+     * @readonly
+     */
+    status: number;
+    /**
+     * After how many seconds it is worth another try, as the server or this client says.
+     * @readonly
+     */
+    retryAfter: number;
+    /**
+     * What the server says besides, in the member `reason`.
+     * @readonly
+     */
+    reason: string | null;
+    /**
+     * @param {string} code
+     * @param {string} message
+     * @param {{ status?: number, retryAfter?: number, reason?: string | null, cause?: unknown }} [more]
+     */
+    constructor(code: string, message: string, { status, retryAfter, reason, cause }?: {
+        status?: number;
+        retryAfter?: number;
+        reason?: string | null;
+        cause?: unknown;
+    });
+    /** Whether the same request may succeed later. Such an error is never the end of a session. */
+    get transient(): boolean;
+}
 /** The client. Its methods may be taken off it: `const { fetch } = createAuth()`. */
 declare class Auth {
     #private;
@@ -221,4 +255,10 @@ declare class Auth {
     /** Listens to nothing any more: for tests, and for frameworks that build a page up twice. */
     close: () => void;
 }
-export {};
+export { AuthError };
+/**
+ * The client of one scope. A page makes one, and uses it everywhere.
+ *
+ * @param {Options} [options]
+ */
+export declare function createAuth(options?: Options): Auth;

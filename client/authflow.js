@@ -1,6 +1,7 @@
+// Joined from client/src by scripts/client.
 /**
- * The browser's half of actix-authflow: keeps the access token, calls with it, refreshes it where the server says that it
- * has expired, and tells every tab when a session ends.
+ * The browser's half of actix-authflow: keeps the access token, calls with it, refreshes it where the server says that
+ * it has expired, and tells every tab when a session ends.
  *
  * The refresh token is in an HttpOnly cookie, which no script sees, this one included.
  *
@@ -9,29 +10,6 @@
  *
  * @module
  */
-
-/** Refusals after which nothing brings a session back. */
-const FINAL = new Set([
-  "session_revoked",
-  "refresh_token_expired",
-  "refresh_token_reused",
-  "refresh_token_invalid",
-]);
-/** Refusals that a login in another tab can cause for a moment: they count from the second time on. */
-const DOUBTFUL = new Set(["token_mismatch", "access_token_required", "token_invalid", "unauthorized"]);
-
-// Milliseconds. All attempts of a refresh begin within the server's window of 30 s, in which a lost answer is given again.
-const REFRESH_TIMEOUT = 6_000;
-const CALL_TIMEOUT = 15_000;
-const LOCK_TIMEOUT = 2_000;
-const ATTEMPTS = 4;
-const FIRST_PAUSE = 500;
-const LONGEST_PAUSE = 8_000;
-const SECOND_LOOK = 300;
-const FIRST_REST = 1_000;
-const LONGEST_REST = 60_000;
-const LONGEST_RETRY_AFTER = 3_600_000;
-const SPENT = 10_000;
 
 /**
  * @typedef {object} Options
@@ -142,6 +120,83 @@ const SPENT = 10_000;
  * @property {(message: string, cause?: unknown) => void} warn
  */
 
+/** A call of the application, which may have to be sent twice. */
+class Call {
+  #platform;
+  #request;
+  #init;
+  #headers;
+
+  /**
+   * @param {RequestInfo | URL} input
+   * @param {RequestInit | undefined} init
+   * @param {Platform} platform
+   */
+  constructor(input, init, platform) {
+    this.#platform = platform;
+    this.#request = input instanceof Request ? input : undefined;
+    this.#init = { ...init, body: init?.body && kept(init.body) };
+    this.#headers = new Headers(init?.headers ?? this.#request?.headers);
+    /** What was looked at is what is sent: resolved once, here. */
+    this.url = new URL(this.#request ? this.#request.url : String(input), platform.here);
+    this.signal = init?.signal ?? this.#request?.signal;
+    this.repeatable = init?.body == null || isRepeatable(init.body);
+    /** Whether the caller has credentials of its own, which are none of our business. */
+    this.hasCredentials = this.#headers.has("Authorization");
+  }
+
+  /** @param {string} [token] */
+  send(token) {
+    const headers = new Headers(this.#headers);
+    if (token) headers.set("Authorization", `Bearer ${token}`);
+    // The fetch of a browser refuses to be called as a method of something else.
+    const { fetch } = this.#platform;
+    return fetch(this.#request?.clone() ?? this.url.href, { ...this.#init, headers });
+  }
+}
+
+/**
+ * A body that does not change while the first answer is on its way.
+ * @param {BodyInit} body
+ * @returns {BodyInit}
+ */
+function kept(body) {
+  if (body instanceof ArrayBuffer) return body.slice(0);
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
+  if (body instanceof URLSearchParams) return new URLSearchParams(body);
+  if (!(body instanceof FormData)) return body;
+  const copy = new FormData();
+  body.forEach((value, name) => copy.append(name, value));
+  return copy;
+}
+
+/** @param {BodyInit} body */
+function isRepeatable(body) {
+  if (typeof body === "string" || ArrayBuffer.isView(body)) return true;
+  return [Blob, FormData, URLSearchParams, ArrayBuffer].some((kind) => body instanceof kind);
+}
+
+/**
+ * @param {string} text
+ * @returns {any} An object, or undefined.
+ */
+function objectOf(text) {
+  try {
+    const value = JSON.parse(text);
+    return value && typeof value === "object" ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is string}
+ */
+function isText(value) {
+  return typeof value === "string" && value !== "";
+}
+
 /**
  * Why something was not done. Decide by `code`: one of the server, or
  *
@@ -149,7 +204,7 @@ const SPENT = 10_000;
  * - `bad_answer`: an answer came that is none of this service, as from a proxy in between.
  * - `origin_not_allowed`: the access token is not sent to this origin.
  */
-export class AuthError extends Error {
+class AuthError extends Error {
   /**
    * @param {string} code
    * @param {string} message
@@ -160,11 +215,20 @@ export class AuthError extends Error {
     this.name = "AuthError";
     /** @readonly */
     this.code = code;
-    /** The status of the answer, or 0. @readonly */
+    /**
+     * The status of the answer, or 0.
+     * @readonly
+     */
     this.status = status;
-    /** After how many seconds it is worth another try, as the server or this client says. @readonly */
+    /**
+     * After how many seconds it is worth another try, as the server or this client says.
+     * @readonly
+     */
     this.retryAfter = retryAfter;
-    /** What the server says besides, in the member `reason`. @readonly */
+    /**
+     * What the server says besides, in the member `reason`.
+     * @readonly
+     */
     this.reason = reason;
   }
 
@@ -176,355 +240,61 @@ export class AuthError extends Error {
 }
 
 /**
- * @param {Options} [options]
- * @param {Platform} [platform]
+ * @param {Response} response
+ * @param {string} text
+ * @param {number} now The server's time.
  */
-export function createAuth(options = {}, platform = browser()) {
-  return new Auth(options, platform);
+function errorOf(response, text, now) {
+  const problem = objectOf(text);
+  const { status } = response;
+  const retryAfter = secondsOf(response.headers.get("retry-after"), now);
+  if (!isText(problem?.code)) return badAnswer(status, retryAfter);
+  const reason = isText(problem.reason) ? problem.reason : null;
+  return new AuthError(problem.code, isText(problem.detail) ? problem.detail : problem.code, {
+    status,
+    retryAfter,
+    reason,
+  });
 }
 
-/** The client. Its methods may be taken off it: `const { fetch } = createAuth()`. */
-class Auth {
-  #platform;
-  #store;
-  #keeper;
-  #tabs;
-  #service;
-  #refresher;
-  #origins;
-  /** @type {AbortController} */
-  #closed = new AbortController();
-
-  /**
-   * @param {Options} options
-   * @param {Platform} surroundings
-   */
-  constructor(options, surroundings) {
-    const platform = options.fetch ? { ...surroundings, fetch: options.fetch } : surroundings;
-    const base = new URL(options.base ?? "/auth", platform.here);
-    this.#platform = platform;
-    this.#origins = new Set([base, ...(options.origins ?? [])].map(originOf));
-    const name = `authflow:${base.href.replace(/\/+$/, "")}`;
-    this.#store = new Store(options.storage ?? "local", name, platform, () => this.#keeper?.tellStorage());
-    this.#keeper = new Keeper(this.#store, platform);
-    this.#tabs = new Tabs(name, platform, (message) => this.#hear(message));
-    this.#service = new Service(base, platform, this.#keeper);
-    this.#refresher = new Refresher(this.#keeper, this.#tabs, this.#service, platform);
-    this.#keeper.onEnd = (ending) => this.#tabs.tell(ending);
-    this.#listen("storage", () => this.#keeper.sync());
-    // A page that comes back from where the browser froze it has missed what was said meanwhile.
-    this.#listen("pageshow", () => this.#keeper.sync());
-    this.#listen("online", () => this.#refresher.rested());
-  }
-
-  /** Who is logged in, as far as this page knows without asking the server. @returns {Session | null} */
-  get session() {
-    return sessionOf(this.#keeper.sync());
-  }
-
-  /** Where the access token is kept: `memory`, if the storage that was asked for fails. @returns {StorageKind} */
-  get storage() {
-    return this.#store.kind;
-  }
-
-  /**
-   * Who is logged in. With the storages `session` and `memory`, asks the server once whether the cookie opens a session.
-   * @returns {Promise<Session | null>}
-   */
-  restore = async () => sessionOf(await this.#current());
-
-  /** @type {(credentials: Credentials) => Promise<Session>} */
-  register = (credentials) => this.#start("register", credentials);
-
-  /** @type {(credentials: Credentials) => Promise<Session>} */
-  login = (credentials) => this.#start("login", credentials);
-
-  /**
-   * Ends the session: here and in all tabs at once, and then at the server. Where the server cannot be reached it throws;
-   * call it again then, since the refresh token is still good.
-   * @returns {Promise<void>}
-   */
-  logout = async () => {
-    const grant = this.#keeper.sync();
-    this.#end(grant?.session);
-    const request = () => this.#service.call("POST", "logout", { token: grant?.token, timeout: REFRESH_TIMEOUT });
-    try {
-      await patiently(this.#platform, request);
-    } catch (error) {
-      // There was nothing that could be ended.
-      if (!(error instanceof AuthError && error.status === 401)) throw error;
-    }
-  };
-
-  /**
-   * Ends every session of the user and starts a new one here.
-   * @type {(passwords: Passwords) => Promise<Session>}
-   */
-  changePassword = (passwords) =>
-    this.#authorized((token) => this.#start("password", passwords, token));
-
-  /** @type {Sessions} */
-  sessions = {
-    list: async () => {
-      const answer = await this.#authorized((token) => this.#service.call("GET", "sessions", { token }));
-      if (!Array.isArray(answer?.sessions)) throw badAnswer(200);
-      return answer.sessions;
-    },
-    revoke: async (id) => {
-      const path = `sessions/${encodeURIComponent(id)}`;
-      await this.#authorized((token) => this.#service.call("DELETE", path, { token }));
-      if (id === this.session?.id) this.#end(id);
-    },
-    revokeOthers: async () => {
-      await this.#authorized((token) => this.#service.call("DELETE", "sessions?keep=current", { token }));
-    },
-    revokeAll: async () => {
-      await this.#authorized((token) => this.#service.call("DELETE", "sessions", { token }));
-      this.#end(this.session?.id);
-    },
-  };
-
-  /**
-   * `fetch` with the access token. An answer that says that the token has expired leads to one refresh, and the request is
-   * sent once more. Throws an `AuthError` where the refresh fails for a reason that is not the end of the session, and
-   * where the access token may not be sent to the address. Without a session it sends the request as it is.
-   *
-   * @param {RequestInfo | URL} input
-   * @param {RequestInit} [init]
-   * @returns {Promise<Response>}
-   */
-  fetch = async (input, init) => {
-    const call = new Call(input, init, this.#platform);
-    if (call.hasCredentials) return call.send();
-    if (!this.#origins.has(call.url.origin)) {
-      throw new AuthError("origin_not_allowed", `The access token is not sent to ${call.url.origin}; see the option "origins".`);
-    }
-    let grant = await abortable(this.#current(), call.signal);
-    if (grant && !call.repeatable && this.#keeper.isSpent(grant)) {
-      grant = await abortable(this.#refresher.renew(grant), call.signal);
-    }
-    const response = await call.send(grant?.token);
-    const next = grant && (await this.#afterAnswer(grant, response, call.signal));
-    if (!next || !call.repeatable) return response;
-    response.body?.cancel().catch(() => {});
-    const second = await call.send(next.token);
-    const refusal = await refusalOf(second);
-    if (refusal?.code === "session_revoked") await abortable(this.#refresher.settle(next, refusal), call.signal);
-    return second;
-  };
-
-  /**
-   * The access token for other HTTP libraries, refreshed if it has expired by the server's time; `null` without a session.
-   * A library that was answered with `token_expired` all the same passes the token on as `refused`, and repeats its
-   * request with the one that it gets.
-   *
-   * @param {{ refused?: string, signal?: AbortSignal }} [options]
-   * @returns {Promise<string | null>}
-   */
-  getAccessToken = async ({ refused, signal } = {}) => {
-    const grant = await abortable(this.#current(), signal);
-    if (!grant) return null;
-    const refusal = refused === grant.token ? new AuthError("token_expired", "The access token was refused.", { status: 401 }) : undefined;
-    if (!refusal && !this.#keeper.isSpent(grant)) return grant.token;
-    return (await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
-  };
-
-  /**
-   * Calls `listener` when somebody has logged in, a token was refreshed, the session has ended or the storage has failed,
-   * here or in another tab. Returns what stops it.
-   *
-   * @param {(change: Change) => void} listener
-   * @returns {() => void}
-   */
-  onChange = (listener) => this.#keeper.subscribe(listener);
-
-  /** Listens to nothing any more: for tests, and for frameworks that build a page up twice. */
-  close = () => {
-    this.#closed.abort();
-    this.#tabs.close();
-  };
-
-  /** @returns {Promise<Grant | null>} */
-  async #current() {
-    const grant = this.#keeper.sync();
-    return grant || this.#store.kind === "local" ? grant : this.#refresher.resume();
-  }
-
-  /**
-   * While this runs no other tab refreshes, or concludes from a refusal that its session is gone for good: by the time it
-   * may, it finds the new one in the storage.
-   *
-   * @param {string} path
-   * @param {object} body
-   * @param {string} [token]
-   */
-  async #start(path, body, token) {
-    const grant = await this.#tabs.exclusive(async () => {
-      const grant = await this.#service.tokens(path, { body, token, timeout: CALL_TIMEOUT });
-      this.#keeper.adopt(grant);
-      return grant;
-    });
-    this.#tabs.tell({ started: grant.session });
-    return { id: grant.session, user: grant.user };
-  }
-
-  /** @param {string} [session] */
-  #end(session) {
-    this.#refresher.doNotResume();
-    if (session) this.#keeper.end({ ended: session, code: "logged_out", reason: null });
-  }
-
-  /**
-   * @template T
-   * @param {(token?: string) => Promise<T>} call
-   */
-  async #authorized(call) {
-    const grant = await this.#current();
-    try {
-      return await call(grant?.token);
-    } catch (refusal) {
-      const next = grant && refusal instanceof AuthError && (await this.#afterRefusal(grant, refusal));
-      if (!next) throw refusal;
-      return call(next.token);
-    }
-  }
-
-  /**
-   * The grant to repeat a call with.
-   *
-   * @param {Grant} grant
-   * @param {Response} response
-   * @param {AbortSignal | null | undefined} signal
-   */
-  async #afterAnswer(grant, response, signal) {
-    const refusal = await refusalOf(response);
-    if (!refusal) return null;
-    try {
-      return await abortable(this.#afterRefusal(grant, refusal), signal);
-    } catch (error) {
-      // It was refreshed for just now, to no avail: the answer speaks for itself.
-      if (error instanceof AuthError && error.status === 401) return null;
-      throw error;
-    }
-  }
-
-  /**
-   * @param {Grant} grant
-   * @param {AuthError} refusal
-   */
-  async #afterRefusal(grant, refusal) {
-    let next = null;
-    if (refusal.status === 401 && (refusal.code === "token_expired" || refusal.code === "token_invalid")) {
-      next = await this.#refresher.renew(grant, refusal);
-    } else if (refusal.status === 401 && refusal.code === "session_revoked") {
-      next = await this.#refresher.settle(grant, refusal);
-    }
-    // What one user began is not finished in the name of another, who has logged in meanwhile.
-    return next?.user.id === grant.user.id ? next : null;
-  }
-
-  /** @param {Ending | { started: string }} message */
-  #hear(message) {
-    if ("ended" in message) return this.#keeper.end(message, true);
-    const grant = this.#keeper.sync();
-    if (this.#store.kind === "local" || grant?.session === message.started) return;
-    this.#refresher.resume(grant).catch(() => {});
-  }
-
-  /**
-   * @param {string} type
-   * @param {() => void} listener
-   */
-  #listen(type, listener) {
-    this.#platform.events?.addEventListener(type, listener, { signal: this.#closed.signal });
-  }
+/**
+ * What a 401 says, without using the answer up.
+ * @param {Response} response
+ */
+async function refusalOf(response) {
+  if (response.status !== 401) return null;
+  const text = await response
+    .clone()
+    .text()
+    .catch(() => "");
+  return errorOf(response, text, 0);
 }
 
-/** The text in the storage, or nothing where it fails. */
-class Store {
-  #key;
-  #platform;
-  #failed;
-  /** @type {Storage | undefined} */
-  #storage;
-  /** @type {string | null} */
-  #text = null;
-  /** @type {Grant | Ending | null} */
-  #entry = null;
-
-  /**
-   * @param {StorageKind} kind
-   * @param {string} key
-   * @param {Platform} platform
-   * @param {() => void} failed
-   */
-  constructor(kind, key, platform, failed) {
-    if (!["local", "session", "memory"].includes(kind)) throw new TypeError(`There is no storage "${kind}".`);
-    /** @type {StorageKind} */
-    this.kind = kind;
-    this.#key = key;
-    this.#platform = platform;
-    this.#failed = failed;
-    if (kind === "memory") return;
-    try {
-      this.#storage = platform.storage(kind);
-      this.#storage.getItem(key);
-    } catch (error) {
-      this.#fallBack(error);
-    }
-  }
-
-  /** What this tab or another has stored. The same object until it changes. */
-  read() {
-    const text = this.#use((storage) => storage.getItem(this.#key)) ?? null;
-    if (text !== this.#text) {
-      this.#text = text;
-      this.#entry = entryOf(text);
-    }
-    return this.#entry;
-  }
-
-  /** @param {Grant | Ending} entry */
-  write(entry) {
-    const text = JSON.stringify(entry);
-    this.#use((storage) => {
-      storage.setItem(this.#key, text);
-      this.#text = text;
-      this.#entry = entry;
-    });
-  }
-
-  /**
-   * @template T
-   * @param {(storage: Storage) => T} action
-   */
-  #use(action) {
-    try {
-      return this.#storage && action(this.#storage);
-    } catch (error) {
-      return this.#fallBack(error);
-    }
-  }
-
-  /**
-   * @param {unknown} error
-   * @returns {undefined}
-   */
-  #fallBack(error) {
-    const [storage, kind] = [this.#storage, this.kind];
-    this.#storage = undefined;
-    this.#text = this.#entry = null;
-    this.kind = "memory";
-    try {
-      // What is there would never be renewed, nor removed at the end of the session.
-      storage?.removeItem(this.#key);
-    } catch {
-      // It stays, and expires.
-    }
-    this.#platform.warn(`The ${kind} storage fails; the access token is kept in memory and lost at a reload.`, error);
-    this.#failed();
-  }
+/**
+ * @param {number} status
+ * @param {number} [retryAfter]
+ */
+function badAnswer(status, retryAfter) {
+  return new AuthError("bad_answer", `An answer with status ${status} that is none of this service.`, {
+    status,
+    retryAfter,
+  });
 }
+
+/**
+ * `Retry-After`, which is a number of seconds or a date (RFC 9110 §10.2.3).
+ *
+ * @param {string | null} header
+ * @param {number} now
+ */
+function secondsOf(header, now) {
+  if (!header) return 0;
+  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1000;
+  return seconds > 0 ? seconds : 0;
+}
+
+/** A token with less than this left, in milliseconds, may expire on its way. */
+const SPENT = 10_000;
 
 /** Knows who is logged in: brings together what this tab remembers and what the storage says. */
 class Keeper {
@@ -666,177 +436,115 @@ class Keeper {
   }
 }
 
-/** The other tabs: a lock and a channel, which save work, and without which everything is right as well. */
-class Tabs {
-  #name;
-  #platform;
-  /** @type {BroadcastChannel | undefined} */
-  #channel;
+/**
+ * @param {Grant | null} grant
+ * @returns {Session | null}
+ */
+function sessionOf(grant) {
+  return grant && { id: grant.session, user: grant.user };
+}
 
-  /**
-   * @param {string} name
-   * @param {Platform} platform
-   * @param {(message: Ending | { started: string }) => void} hear
-   */
-  constructor(name, platform, hear) {
-    this.#name = name;
-    this.#platform = platform;
+const ATTEMPTS = 4;
+// Milliseconds.
+const FIRST_PAUSE = 500;
+const LONGEST_PAUSE = 8_000;
+const FIRST_REST = 1_000;
+const LONGEST_REST = 60_000;
+const LONGEST_RETRY_AFTER = 3_600_000;
+
+/**
+ * Repeats what fails for a moment, with growing pauses that differ from tab to tab.
+ *
+ * @template T
+ * @param {Platform} platform
+ * @param {() => Promise<T>} attempt
+ */
+async function patiently(platform, attempt) {
+  for (let failures = 0; ; failures++) {
     try {
-      this.#channel = platform.channel(name);
-    } catch {
-      return;
+      return await attempt();
+    } catch (error) {
+      if (!(error instanceof AuthError) || !error.transient || failures + 1 === ATTEMPTS) throw error;
+      const wait = error.retryAfter * 1000 + pause(FIRST_PAUSE, failures, platform.random());
+      if (wait > LONGEST_PAUSE) throw error;
+      await platform.sleep(wait);
     }
-    this.#channel?.addEventListener("message", ({ data }) => {
-      if (isEnding(data) || isText(data?.started)) hear(data);
-    });
-  }
-
-  /**
-   * Runs `work` while no other tab runs such work, or after waiting for that in vain.
-   *
-   * @template T
-   * @param {() => Promise<T>} work
-   * @returns {Promise<T>}
-   */
-  exclusive(work) {
-    const { locks, sleep } = this.#platform;
-    if (!locks) return work();
-    return new Promise((resolve, reject) => {
-      const waiting = new AbortController();
-      let begun = false;
-      const begin = async () => {
-        if (begun) return;
-        begun = true;
-        waiting.abort();
-        await work().then(resolve, reject);
-      };
-      // Aborted is only the waiting; who has the lock keeps it until its work is done.
-      const queue = new AbortController();
-      const instead = () => (queue.abort(), begin());
-      sleep(LOCK_TIMEOUT, waiting.signal).then(instead);
-      try {
-        locks.request(this.#name, { signal: queue.signal }, begin).catch(instead);
-      } catch {
-        void instead();
-      }
-    });
-  }
-
-  /** @param {Ending | { started: string }} message */
-  tell(message) {
-    try {
-      this.#channel?.postMessage(message);
-    } catch {
-      // They learn it from the storage, or from the server.
-    }
-  }
-
-  close() {
-    this.#channel?.close();
-    this.#channel = undefined;
   }
 }
 
-/** The routes of the scope, and the errors that they can answer with. */
-class Service {
-  #base;
+/** Rests after failures, longer each time. */
+class Breaker {
   #platform;
-  #keeper;
+  #failures = 0;
+  #until = 0;
+  /** @type {AuthError | undefined} */
+  #error;
 
-  /**
-   * @param {URL} base
-   * @param {Platform} platform
-   * @param {Keeper} keeper
-   */
-  constructor(base, platform, keeper) {
-    this.#base = base.href.replace(/\/*$/, "/");
+  /** @param {Platform} platform */
+  constructor(platform) {
     this.#platform = platform;
-    this.#keeper = keeper;
   }
 
-  /**
-   * @param {string} path
-   * @param {{ token?: string, body?: object, timeout: number }} options
-   * @returns {Promise<Grant>}
-   */
-  async tokens(path, options) {
-    return this.#ask("POST", path, options, (answer, status, clock) => {
-      if (!isText(answer?.access_token) || !(answer.expires_in > 0) || !isText(answer.session_id) || !isText(answer.user?.id)) {
-        throw badAnswer(status);
-      }
-      const { access_token: token, session_id: session, user } = answer;
-      const expires = clock.now + answer.expires_in * 1000;
-      return { token, session, user, issued: clock.now, expires, skew: clock.skew };
-    });
+  /** Throws what failed last, while it rests. */
+  check() {
+    const left = this.#until - this.#platform.ticks();
+    if (!this.#error || left <= 0) return;
+    const { code, message, status, reason, cause } = this.#error;
+    throw new AuthError(code, message, { status, reason, cause, retryAfter: Math.ceil(left / 1000) });
   }
 
-  /**
-   * @param {string} method
-   * @param {string} path
-   * @param {{ token?: string, body?: object, timeout?: number }} options
-   * @returns {Promise<any>}
-   */
-  async call(method, path, options) {
-    return this.#ask(method, path, { timeout: CALL_TIMEOUT, ...options }, (answer, status) => {
-      if (status !== 204 && !answer) throw badAnswer(status);
-      return answer;
-    });
+  /** @param {AuthError} error */
+  failed(error) {
+    const rest = pause(FIRST_REST, this.#failures, this.#platform.random());
+    const asked = Math.min(error.retryAfter * 1000, LONGEST_RETRY_AFTER);
+    this.#failures += 1;
+    this.#until = this.#platform.ticks() + Math.max(Math.min(rest, LONGEST_REST), asked);
+    this.#error = error;
   }
 
-  /**
-   * @template T
-   * @param {string} method
-   * @param {string} path
-   * @param {{ token?: string, body?: object, timeout: number }} options
-   * @param {(answer: any, status: number, clock: { now: number, skew: number }) => T} read
-   */
-  async #ask(method, path, { token, body, timeout }, read) {
-    /** @type {Record<string, string>} */
-    const headers = { Accept: "application/json" };
-    if (token) headers.Authorization = `Bearer ${token}`;
-    if (body) headers["Content-Type"] = "application/json";
-    const { response, text } = await this.#send(path, timeout, {
-      method,
-      headers,
-      body: body && JSON.stringify(body),
-      credentials: "include",
-      cache: "no-store",
-      redirect: "manual",
-      // The cookie of the answer is to be stored even if the page is left meanwhile.
-      keepalive: true,
-    });
-    const clock = this.#keeper.readClock(response);
-    if (!response.ok) throw errorOf(response, text, clock.now);
-    return read(objectOf(text), response.status, clock);
-  }
-
-  /**
-   * @param {string} path
-   * @param {number} timeout
-   * @param {RequestInit} init
-   */
-  async #send(path, timeout, init) {
-    const { fetch, sleep } = this.#platform;
-    const [request, timer] = [new AbortController(), new AbortController()];
-    const answer = async () => {
-      const response = await fetch(this.#base + path, { ...init, signal: request.signal });
-      return { response, text: await response.text() };
-    };
-    const late = async () => {
-      await sleep(timeout, timer.signal);
-      throw new AuthError("timeout", "The service did not answer in time.");
-    };
-    try {
-      return await Promise.race([answer(), late()]);
-    } catch (cause) {
-      if (cause instanceof AuthError) throw cause;
-      throw new AuthError("network", "The service could not be reached.", { cause });
-    } finally {
-      timer.abort();
-      request.abort();
-    }
+  reset() {
+    this.#failures = 0;
+    this.#error = undefined;
   }
 }
+
+/**
+ * Between a half and the whole of what doubles with each failure.
+ *
+ * @param {number} first
+ * @param {number} failures
+ * @param {number} random
+ */
+function pause(first, failures, random) {
+  return first * 2 ** failures * (0.5 + random / 2);
+}
+
+/**
+ * Waits for what others may wait for as well: aborted is the waiting.
+ *
+ * @template T
+ * @param {Promise<T>} promise
+ * @param {AbortSignal | null | undefined} signal
+ * @returns {Promise<T>}
+ */
+function abortable(promise, signal) {
+  if (!signal) return promise;
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason);
+    if (signal.aborted) abort();
+    signal.addEventListener("abort", abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
+  });
+}
+
+/** Refusals after which nothing brings a session back. */
+const FINAL = ["session_revoked", "refresh_token_expired", "refresh_token_reused", "refresh_token_invalid"];
+/** Refusals that a login in another tab can cause for a moment: they count from the second time on. */
+const DOUBTFUL = ["token_mismatch", "access_token_required", "token_invalid", "unauthorized"];
+/** How long such a login may take to store what it got, in milliseconds. */
+const SECOND_LOOK = 300;
+const NOT_RESUMABLE =
+  "The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.";
 
 /** Gets the next access token: one request at a time in this tab, and as few as possible in all. */
 class Refresher {
@@ -936,7 +644,7 @@ class Refresher {
     const attempt = () => patiently(this.#platform, () => this.#tabs.exclusive(() => this.#attempt(used, replaced)));
     try {
       let result = await attempt();
-      if (used && result instanceof AuthError && DOUBTFUL.has(result.code)) {
+      if (used && result instanceof AuthError && DOUBTFUL.includes(result.code)) {
         await this.#platform.sleep(SECOND_LOOK);
         result = await attempt();
       }
@@ -944,7 +652,7 @@ class Refresher {
       this.#mayResume = false;
       if (!(result instanceof AuthError)) return result;
       if (used) this.#end(used, result);
-      else if (result.code === "access_token_required") this.#platform.warn("The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.");
+      else if (result.code === "access_token_required") this.#platform.warn(NOT_RESUMABLE);
       return this.#keeper.sync();
     } catch (error) {
       if (error instanceof AuthError) this.#failures.failed(error);
@@ -962,11 +670,11 @@ class Refresher {
     // Another tab was quicker.
     if (current?.token !== replaced?.token) return current;
     try {
-      const grant = await this.#service.tokens("refresh", { token: used?.token, timeout: REFRESH_TIMEOUT });
+      const grant = await this.#service.refresh(used?.token);
       return this.#keeper.adopt(grant, replaced?.session ?? null);
     } catch (error) {
       const refused = error instanceof AuthError && error.status === 401;
-      if (refused && (FINAL.has(error.code) || DOUBTFUL.has(error.code))) return error;
+      if (refused && [...FINAL, ...DOUBTFUL].includes(error.code)) return error;
       throw error;
     }
   }
@@ -981,199 +689,206 @@ class Refresher {
   }
 }
 
-/** Rests after failures, longer each time. */
-class Breaker {
+/** A refresh is tried several times within the server's window of 30 s, in which a lost answer is given again. */
+const REFRESH_TIMEOUT = 6_000;
+const CALL_TIMEOUT = 15_000;
+
+/** The routes of the scope, and the errors that they can answer with. */
+class Service {
+  #base;
   #platform;
-  #failures = 0;
-  #until = 0;
-  /** @type {AuthError | undefined} */
-  #error;
-
-  /** @param {Platform} platform */
-  constructor(platform) {
-    this.#platform = platform;
-  }
-
-  /** Throws what failed last, while it rests. */
-  check() {
-    const left = this.#until - this.#platform.ticks();
-    if (!this.#error || left <= 0) return;
-    const { code, message, status, reason, cause } = this.#error;
-    throw new AuthError(code, message, { status, reason, cause, retryAfter: Math.ceil(left / 1000) });
-  }
-
-  /** @param {AuthError} error */
-  failed(error) {
-    const rest = pause(FIRST_REST, this.#failures, this.#platform.random());
-    const asked = Math.min(error.retryAfter * 1000, LONGEST_RETRY_AFTER);
-    this.#failures += 1;
-    this.#until = this.#platform.ticks() + Math.max(Math.min(rest, LONGEST_REST), asked);
-    this.#error = error;
-  }
-
-  reset() {
-    this.#failures = 0;
-    this.#error = undefined;
-  }
-}
-
-/** A call of the application, which may have to be sent twice. */
-class Call {
-  #platform;
-  #request;
-  #init;
-  #headers;
+  #keeper;
 
   /**
-   * @param {RequestInfo | URL} input
-   * @param {RequestInit | undefined} init
+   * @param {URL} base
    * @param {Platform} platform
+   * @param {Keeper} keeper
    */
-  constructor(input, init, platform) {
+  constructor(base, platform, keeper) {
+    this.#base = base.href.replace(/\/*$/, "/");
     this.#platform = platform;
-    this.#request = input instanceof Request ? input : undefined;
-    this.#init = { ...init, body: init?.body && kept(init.body) };
-    this.#headers = new Headers(init?.headers ?? this.#request?.headers);
-    /** What was looked at is what is sent: resolved once, here. */
-    this.url = new URL(this.#request ? this.#request.url : String(input), platform.here);
-    this.signal = init?.signal ?? this.#request?.signal;
-    this.repeatable = init?.body == null || isRepeatable(init.body);
-    /** Whether the caller has credentials of its own, which are none of our business. */
-    this.hasCredentials = this.#headers.has("Authorization");
+    this.#keeper = keeper;
   }
 
-  /** @param {string} [token] */
-  send(token) {
-    const headers = new Headers(this.#headers);
-    if (token) headers.set("Authorization", `Bearer ${token}`);
-    return this.#platform.fetch(this.#request?.clone() ?? this.url.href, { ...this.#init, headers });
+  /** @param {string | undefined} token */
+  refresh(token) {
+    return this.tokens("refresh", { token, timeout: REFRESH_TIMEOUT });
   }
-}
 
-/**
- * A body that does not change while the first answer is on its way.
- * @param {BodyInit} body
- * @returns {BodyInit}
- */
-function kept(body) {
-  if (body instanceof ArrayBuffer) return body.slice(0);
-  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice();
-  if (body instanceof URLSearchParams) return new URLSearchParams(body);
-  if (!(body instanceof FormData)) return body;
-  const copy = new FormData();
-  body.forEach((value, name) => copy.append(name, value));
-  return copy;
-}
+  /** @param {string | undefined} token */
+  logout(token) {
+    return this.call("POST", "logout", { token, timeout: REFRESH_TIMEOUT });
+  }
 
-/** @param {BodyInit} body */
-function isRepeatable(body) {
-  if (typeof body === "string" || ArrayBuffer.isView(body)) return true;
-  return [Blob, FormData, URLSearchParams, ArrayBuffer].some((kind) => body instanceof kind);
-}
+  /**
+   * A route that answers with tokens.
+   *
+   * @param {string} path
+   * @param {{ token?: string, body?: object, timeout?: number }} options
+   * @returns {Promise<Grant>}
+   */
+  tokens(path, options) {
+    return this.#ask("POST", path, options, (answer, status, clock) => {
+      const { access_token: token, expires_in: life, session_id: session, user } = answer ?? {};
+      const texts = [token, session, user?.id];
+      if (!texts.every(isText) || !Number.isFinite(life) || life <= 0) throw badAnswer(status);
+      return { token, session, user, issued: clock.now, expires: clock.now + life * 1000, skew: clock.skew };
+    });
+  }
 
-/**
- * Repeats what fails for a moment, with growing pauses that differ from tab to tab.
- *
- * @template T
- * @param {Platform} platform
- * @param {() => Promise<T>} attempt
- */
-async function patiently(platform, attempt) {
-  for (let failures = 0; ; failures++) {
+  /**
+   * Any other route. A body of the answer is an object, if there is one.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {{ token?: string, timeout?: number }} options
+   * @returns {Promise<any>}
+   */
+  call(method, path, options) {
+    return this.#ask(method, path, options, (answer, status) => {
+      if (status !== 204 && !answer) throw badAnswer(status);
+      return answer;
+    });
+  }
+
+  /**
+   * @template T
+   * @param {string} method
+   * @param {string} path
+   * @param {{ token?: string, body?: object, timeout?: number }} options
+   * @param {(answer: any, status: number, clock: { now: number, skew: number }) => T} read
+   */
+  async #ask(method, path, { token, body, timeout = CALL_TIMEOUT }, read) {
+    /** @type {Record<string, string>} */
+    const headers = { Accept: "application/json" };
+    if (token) headers.Authorization = `Bearer ${token}`;
+    if (body) headers["Content-Type"] = "application/json";
+    const { response, text } = await this.#send(path, timeout, {
+      method,
+      headers,
+      body: body && JSON.stringify(body),
+      credentials: "include",
+      cache: "no-store",
+      redirect: "manual",
+      // The cookie in the answer is stored even if the page is left meanwhile.
+      keepalive: method === "POST",
+    });
+    const clock = this.#keeper.readClock(response);
+    if (!response.ok) throw errorOf(response, text, clock.now);
+    return read(objectOf(text), response.status, clock);
+  }
+
+  /**
+   * @param {string} path
+   * @param {number} timeout
+   * @param {RequestInit} init
+   */
+  async #send(path, timeout, init) {
+    const { fetch, sleep } = this.#platform;
+    const [request, timer] = [new AbortController(), new AbortController()];
+    const answer = async () => {
+      const response = await fetch(this.#base + path, { ...init, signal: request.signal });
+      return { response, text: await response.text() };
+    };
+    const late = async () => {
+      await sleep(timeout, timer.signal);
+      throw new AuthError("timeout", "The service did not answer in time.");
+    };
     try {
-      return await attempt();
-    } catch (error) {
-      if (!(error instanceof AuthError) || !error.transient || failures + 1 === ATTEMPTS) throw error;
-      const wait = error.retryAfter * 1000 + pause(FIRST_PAUSE, failures, platform.random());
-      if (wait > LONGEST_PAUSE) throw error;
-      await platform.sleep(wait);
+      return await Promise.race([answer(), late()]);
+    } catch (cause) {
+      if (cause instanceof AuthError) throw cause;
+      throw new AuthError("network", "The service could not be reached.", { cause });
+    } finally {
+      timer.abort();
+      request.abort();
     }
   }
 }
 
-/**
- * Between a half and the whole of what doubles with each failure.
- *
- * @param {number} first
- * @param {number} failures
- * @param {number} random
- */
-function pause(first, failures, random) {
-  return first * 2 ** failures * (0.5 + random / 2);
-}
+/** The text in the storage, or nothing where it fails. */
+class Store {
+  #key;
+  #platform;
+  #failed;
+  /** @type {Storage | undefined} */
+  #storage;
+  /** @type {string | null} */
+  #text = null;
+  /** @type {Grant | Ending | null} */
+  #entry = null;
 
-/**
- * Waits for what others may wait for as well: aborted is the waiting.
- *
- * @template T
- * @param {Promise<T>} promise
- * @param {AbortSignal | null | undefined} signal
- * @returns {Promise<T>}
- */
-function abortable(promise, signal) {
-  if (!signal) return promise;
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort);
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", abort));
-  });
-}
+  /**
+   * @param {StorageKind} kind
+   * @param {string} key
+   * @param {Platform} platform
+   * @param {() => void} failed
+   */
+  constructor(kind, key, platform, failed) {
+    if (!["local", "session", "memory"].includes(kind)) throw new TypeError(`There is no storage "${kind}".`);
+    /** @type {StorageKind} */
+    this.kind = kind;
+    this.#key = key;
+    this.#platform = platform;
+    this.#failed = failed;
+    if (kind === "memory") return;
+    try {
+      this.#storage = platform.storage(kind);
+      this.#storage.getItem(key);
+    } catch (error) {
+      this.#fallBack(error);
+    }
+  }
 
-/**
- * What a 401 says, without using the answer up.
- * @param {Response} response
- */
-async function refusalOf(response) {
-  if (response.status !== 401) return null;
-  const text = await response.clone().text().catch(() => "");
-  return errorOf(response, text, 0);
-}
+  /** What this tab or another has stored. The same object until it changes. */
+  read() {
+    const text = this.#use((storage) => storage.getItem(this.#key)) ?? null;
+    if (text !== this.#text) {
+      this.#text = text;
+      this.#entry = entryOf(text);
+    }
+    return this.#entry;
+  }
 
-/**
- * @param {Response} response
- * @param {string} text
- * @param {number} now The server's time.
- */
-function errorOf(response, text, now) {
-  const problem = objectOf(text);
-  const { status } = response;
-  const retryAfter = secondsOf(response.headers.get("retry-after"), now);
-  if (!isText(problem?.code)) return badAnswer(status, retryAfter);
-  const reason = isText(problem.reason) ? problem.reason : null;
-  return new AuthError(problem.code, isText(problem.detail) ? problem.detail : problem.code, { status, retryAfter, reason });
-}
+  /** @param {Grant | Ending} entry */
+  write(entry) {
+    const text = JSON.stringify(entry);
+    this.#use((storage) => {
+      storage.setItem(this.#key, text);
+      this.#text = text;
+      this.#entry = entry;
+    });
+  }
 
-/**
- * @param {number} status
- * @param {number} [retryAfter]
- */
-function badAnswer(status, retryAfter) {
-  return new AuthError("bad_answer", `An answer with status ${status} that is none of this service.`, { status, retryAfter });
-}
+  /**
+   * @template T
+   * @param {(storage: Storage) => T} action
+   */
+  #use(action) {
+    try {
+      return this.#storage && action(this.#storage);
+    } catch (error) {
+      return this.#fallBack(error);
+    }
+  }
 
-/**
- * `Retry-After`, which is a number of seconds or a date (RFC 9110 §10.2.3).
- *
- * @param {string | null} header
- * @param {number} now
- */
-function secondsOf(header, now) {
-  if (!header) return 0;
-  const seconds = /^\d+$/.test(header) ? Number(header) : (Date.parse(header) - now) / 1000;
-  return seconds > 0 ? seconds : 0;
-}
-
-/**
- * @param {string} text
- * @returns {any} An object, or undefined.
- */
-function objectOf(text) {
-  try {
-    const value = JSON.parse(text);
-    return value && typeof value === "object" ? value : undefined;
-  } catch {
-    return undefined;
+  /**
+   * @param {unknown} error
+   * @returns {undefined}
+   */
+  #fallBack(error) {
+    const [storage, kind] = [this.#storage, this.kind];
+    this.#storage = undefined;
+    this.#text = this.#entry = null;
+    this.kind = "memory";
+    try {
+      // What is there would never be renewed, nor removed at the end of the session.
+      storage?.removeItem(this.#key);
+    } catch {
+      // It stays, and expires.
+    }
+    this.#platform.warn(`The ${kind} storage fails; the access token is kept in memory and lost at a reload.`, error);
+    this.#failed();
   }
 }
 
@@ -1186,7 +901,8 @@ function entryOf(text) {
   const entry = objectOf(text ?? "");
   if (isEnding(entry)) return entry;
   const times = [entry?.issued, entry?.expires, entry?.skew];
-  const isGrant = isText(entry?.token) && isText(entry.session) && isText(entry.user?.id) && times.every(Number.isFinite);
+  const isGrant =
+    isText(entry?.token) && isText(entry.session) && isText(entry.user?.id) && times.every(Number.isFinite);
   return isGrant ? entry : null;
 }
 
@@ -1198,20 +914,341 @@ function isEnding(value) {
   return isText(value?.ended) && isText(value.code) && (value.reason === null || isText(value.reason));
 }
 
-/**
- * @param {unknown} value
- * @returns {value is string}
- */
-function isText(value) {
-  return typeof value === "string" && value !== "";
+/** How long the work of another tab is waited for, in milliseconds. */
+const LOCK_TIMEOUT = 2_000;
+
+/** The other tabs: a lock and a channel, which save work, and without which everything is right as well. */
+class Tabs {
+  #name;
+  #platform;
+  /** @type {BroadcastChannel | undefined} */
+  #channel;
+
+  /**
+   * @param {string} name
+   * @param {Platform} platform
+   * @param {(message: Ending | { started: string }) => void} hear
+   */
+  constructor(name, platform, hear) {
+    this.#name = name;
+    this.#platform = platform;
+    try {
+      this.#channel = platform.channel(name);
+    } catch {
+      return;
+    }
+    this.#channel?.addEventListener("message", ({ data }) => {
+      if (isEnding(data) || isText(data?.started)) hear(data);
+    });
+  }
+
+  /**
+   * Runs `work` while no other tab runs such work, or after waiting for that in vain.
+   *
+   * @template T
+   * @param {() => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  exclusive(work) {
+    const { locks, sleep } = this.#platform;
+    if (!locks) return work();
+    return new Promise((resolve, reject) => {
+      const waiting = new AbortController();
+      let begun = false;
+      const begin = async () => {
+        if (begun) return;
+        begun = true;
+        waiting.abort();
+        await work().then(resolve, reject);
+      };
+      // Aborted is only the waiting; who has the lock keeps it until its work is done.
+      const queue = new AbortController();
+      const instead = () => (queue.abort(), begin());
+      sleep(LOCK_TIMEOUT, waiting.signal).then(instead);
+      try {
+        locks.request(this.#name, { signal: queue.signal }, begin).catch(instead);
+      } catch {
+        void instead();
+      }
+    });
+  }
+
+  /** @param {Ending | { started: string }} message */
+  tell(message) {
+    try {
+      this.#channel?.postMessage(message);
+    } catch {
+      // They learn it from the storage, or from the server.
+    }
+  }
+
+  close() {
+    this.#channel?.close();
+    this.#channel = undefined;
+  }
 }
 
-/**
- * @param {Grant | null} grant
- * @returns {Session | null}
- */
-function sessionOf(grant) {
-  return grant && { id: grant.session, user: grant.user };
+/** The client. Its methods may be taken off it: `const { fetch } = createAuth()`. */
+class Auth {
+  #platform;
+  #store;
+  #keeper;
+  #tabs;
+  #service;
+  #refresher;
+  #origins;
+  /** @type {AbortController} */
+  #closed = new AbortController();
+
+  /**
+   * @param {Options} options
+   * @param {Platform} surroundings
+   */
+  constructor(options, surroundings) {
+    const { fetch = surroundings.fetch } = options;
+    const base = addressOf(options.base ?? "/auth", surroundings.here);
+    const platform = { ...surroundings, fetch, here: surroundings.here ?? base.href };
+    this.#platform = platform;
+    this.#origins = new Set([base, ...(options.origins ?? [])].map(originOf));
+    const name = `authflow:${base.href.replace(/\/+$/, "")}`;
+    this.#store = new Store(options.storage ?? "local", name, platform, () => this.#keeper?.tellStorage());
+    this.#keeper = new Keeper(this.#store, platform);
+    this.#tabs = new Tabs(name, platform, (message) => this.#hear(message));
+    this.#service = new Service(base, platform, this.#keeper);
+    this.#refresher = new Refresher(this.#keeper, this.#tabs, this.#service, platform);
+    this.#keeper.onEnd = (ending) => this.#tabs.tell(ending);
+    this.#listen("storage", () => this.#keeper.sync());
+    // A page that comes back from where the browser froze it has missed what was said meanwhile.
+    this.#listen("pageshow", () => this.#keeper.sync());
+    this.#listen("online", () => this.#refresher.rested());
+  }
+
+  /** Who is logged in, as far as this page knows without asking the server. @returns {Session | null} */
+  get session() {
+    return sessionOf(this.#keeper.sync());
+  }
+
+  /** Where the access token is kept: `memory`, if the storage that was asked for fails. @returns {StorageKind} */
+  get storage() {
+    return this.#store.kind;
+  }
+
+  /**
+   * Who is logged in. With the storages `session` and `memory`, asks the server once whether the cookie opens a session.
+   * @returns {Promise<Session | null>}
+   */
+  restore = async () => sessionOf(await this.#current());
+
+  /** @type {(credentials: Credentials) => Promise<Session>} */
+  register = (credentials) => this.#start("register", credentials);
+
+  /** @type {(credentials: Credentials) => Promise<Session>} */
+  login = (credentials) => this.#start("login", credentials);
+
+  /**
+   * Ends the session: here and in all tabs at once, and then at the server. Where the server cannot be reached it throws;
+   * call it again then, since the refresh token is still good.
+   * @returns {Promise<void>}
+   */
+  logout = async () => {
+    const grant = this.#keeper.sync();
+    this.#end(grant?.session);
+    try {
+      await patiently(this.#platform, () => this.#service.logout(grant?.token));
+    } catch (error) {
+      // There was nothing that could be ended.
+      if (!(error instanceof AuthError && error.status === 401)) throw error;
+    }
+  };
+
+  /**
+   * Ends every session of the user and starts a new one here.
+   * @type {(passwords: Passwords) => Promise<Session>}
+   */
+  changePassword = (passwords) => this.#authorized((token) => this.#start("password", passwords, token));
+
+  /** @type {Sessions} */
+  sessions = {
+    list: async () => {
+      const answer = await this.#authorized((token) => this.#service.call("GET", "sessions", { token }));
+      if (!Array.isArray(answer?.sessions)) throw badAnswer(200);
+      return answer.sessions;
+    },
+    revoke: async (id) => {
+      const path = `sessions/${encodeURIComponent(id)}`;
+      await this.#authorized((token) => this.#service.call("DELETE", path, { token }));
+      if (id === this.session?.id) this.#end(id);
+    },
+    revokeOthers: async () => {
+      await this.#authorized((token) => this.#service.call("DELETE", "sessions?keep=current", { token }));
+    },
+    revokeAll: async () => {
+      await this.#authorized((token) => this.#service.call("DELETE", "sessions", { token }));
+      this.#end(this.session?.id);
+    },
+  };
+
+  /**
+   * `fetch` with the access token. An answer that says that the token has expired leads to one refresh, and the request is
+   * sent once more. Throws an `AuthError` where the refresh fails for a reason that is not the end of the session, and
+   * where the access token may not be sent to the address. Without a session it sends the request as it is.
+   *
+   * @param {RequestInfo | URL} input
+   * @param {RequestInit} [init]
+   * @returns {Promise<Response>}
+   */
+  fetch = async (input, init) => {
+    const call = new Call(input, init, this.#platform);
+    if (call.hasCredentials) return call.send();
+    if (!this.#origins.has(call.url.origin)) {
+      throw new AuthError(
+        "origin_not_allowed",
+        `The access token is not sent to ${call.url.origin}; see the option "origins".`,
+      );
+    }
+    let grant = await abortable(this.#current(), call.signal);
+    if (grant && !call.repeatable && this.#keeper.isSpent(grant)) {
+      grant = await abortable(this.#refresher.renew(grant), call.signal);
+    }
+    const response = await call.send(grant?.token);
+    const next = grant && (await this.#afterAnswer(grant, response, call.signal));
+    if (!next || !call.repeatable) return response;
+    response.body?.cancel().catch(() => {});
+    const second = await call.send(next.token);
+    const refusal = await refusalOf(second);
+    if (refusal?.code === "session_revoked") await abortable(this.#refresher.settle(next, refusal), call.signal);
+    return second;
+  };
+
+  /**
+   * The access token for other HTTP libraries, refreshed if it has expired by the server's time; `null` without a session.
+   * A library that was answered with `token_expired` all the same passes the token on as `refused`, and repeats its
+   * request with the one that it gets.
+   *
+   * @param {{ refused?: string, signal?: AbortSignal }} [options]
+   * @returns {Promise<string | null>}
+   */
+  getAccessToken = async ({ refused, signal } = {}) => {
+    const grant = await abortable(this.#current(), signal);
+    if (!grant) return null;
+    const refusal =
+      refused === grant.token
+        ? new AuthError("token_expired", "The access token was refused.", { status: 401 })
+        : undefined;
+    if (!refusal && !this.#keeper.isSpent(grant)) return grant.token;
+    return (await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
+  };
+
+  /**
+   * Calls `listener` when somebody has logged in, a token was refreshed, the session has ended or the storage has failed,
+   * here or in another tab. Returns what stops it.
+   *
+   * @param {(change: Change) => void} listener
+   * @returns {() => void}
+   */
+  onChange = (listener) => this.#keeper.subscribe(listener);
+
+  /** Listens to nothing any more: for tests, and for frameworks that build a page up twice. */
+  close = () => {
+    this.#closed.abort();
+    this.#tabs.close();
+  };
+
+  /** @returns {Promise<Grant | null>} */
+  async #current() {
+    const grant = this.#keeper.sync();
+    return grant || this.#store.kind === "local" ? grant : this.#refresher.resume();
+  }
+
+  /**
+   * While this runs no other tab refreshes, or concludes from a refusal that its session is gone for good: by the time it
+   * may, it finds the new one in the storage.
+   *
+   * @param {string} path
+   * @param {object} body
+   * @param {string} [token]
+   */
+  async #start(path, body, token) {
+    const grant = await this.#tabs.exclusive(async () => {
+      const grant = await this.#service.tokens(path, { body, token });
+      this.#keeper.adopt(grant);
+      return grant;
+    });
+    this.#refresher.doNotResume();
+    this.#tabs.tell({ started: grant.session });
+    return { id: grant.session, user: grant.user };
+  }
+
+  /** @param {string} [session] */
+  #end(session) {
+    this.#refresher.doNotResume();
+    if (session) this.#keeper.end({ ended: session, code: "logged_out", reason: null });
+  }
+
+  /**
+   * @template T
+   * @param {(token?: string) => Promise<T>} call
+   */
+  async #authorized(call) {
+    const grant = await this.#current();
+    try {
+      return await call(grant?.token);
+    } catch (refusal) {
+      const next = grant && refusal instanceof AuthError && (await this.#afterRefusal(grant, refusal));
+      if (!next) throw refusal;
+      return call(next.token);
+    }
+  }
+
+  /**
+   * The grant to repeat a call with.
+   *
+   * @param {Grant} grant
+   * @param {Response} response
+   * @param {AbortSignal | null | undefined} signal
+   */
+  async #afterAnswer(grant, response, signal) {
+    const refusal = await refusalOf(response);
+    if (!refusal) return null;
+    try {
+      return await abortable(this.#afterRefusal(grant, refusal), signal);
+    } catch (error) {
+      // It was refreshed for just now, to no avail: the answer speaks for itself.
+      if (error instanceof AuthError && error.status === 401 && error.code === refusal.code) return null;
+      throw error;
+    }
+  }
+
+  /**
+   * @param {Grant} grant
+   * @param {AuthError} refusal
+   */
+  async #afterRefusal(grant, refusal) {
+    let next = null;
+    if (refusal.status === 401 && (refusal.code === "token_expired" || refusal.code === "token_invalid")) {
+      next = await this.#refresher.renew(grant, refusal);
+    } else if (refusal.status === 401 && refusal.code === "session_revoked") {
+      next = await this.#refresher.settle(grant, refusal);
+    }
+    // What one user began is not finished in the name of another, who has logged in meanwhile.
+    return next?.user.id === grant.user.id ? next : null;
+  }
+
+  /** @param {Ending | { started: string }} message */
+  #hear(message) {
+    if ("ended" in message) return this.#keeper.end(message, true);
+    const grant = this.#keeper.sync();
+    if (this.#store.kind === "local" || grant?.session === message.started) return;
+    this.#refresher.resume(grant).catch(() => {});
+  }
+
+  /**
+   * @param {string} type
+   * @param {() => void} listener
+   */
+  #listen(type, listener) {
+    this.#platform.events?.addEventListener(type, listener, { signal: this.#closed.signal });
+  }
 }
 
 /** @param {string | URL} address */
@@ -1219,6 +1256,18 @@ function originOf(address) {
   const { origin, protocol } = new URL(address);
   if (protocol !== "https:" && protocol !== "http:") throw new TypeError(`"${address}" is no origin of the web.`);
   return origin;
+}
+
+/**
+ * @param {string | URL} base
+ * @param {string | undefined} here
+ */
+function addressOf(base, here) {
+  try {
+    return new URL(base, here);
+  } catch (cause) {
+    throw new TypeError(`"${base}" is no address; outside of a browser it has to be absolute.`, { cause });
+  }
 }
 
 /** @returns {Platform} */
@@ -1253,4 +1302,15 @@ function sleep(milliseconds, signal) {
       resolve();
     });
   });
+}
+
+export { AuthError };
+
+/**
+ * The client of one scope. A page makes one, and uses it everywhere.
+ *
+ * @param {Options} [options]
+ */
+export function createAuth(options = {}) {
+  return new Auth(options, browser());
 }

@@ -14,7 +14,8 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
-# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer and openssl.
+# require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer,
+# openssl, node and npm.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -54,6 +55,7 @@ has() {
         openssl) links "-lssl -lcrypto" && have pkg-config ;;
         postgres) postgres_programs >/dev/null ;;
         pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] ;;
+        node | npm) have "$1" ;;
         *) fail "no such need: $1" ;;
     esac
 }
@@ -128,6 +130,9 @@ package_for() {
         brew:compiler) echo gcc ;;
         brew:libpq) echo libpq ;;
         brew:openssl) echo openssl@3 pkgconf ;;
+        brew:node | brew:npm) echo node ;;
+        *:node) echo nodejs ;;
+        *:npm) echo npm ;;
         *:postgres) echo postgresql ;;
         *:pgbouncer) echo pgbouncer ;;
     esac
@@ -178,6 +183,8 @@ do_without() {
             FEATURES="$FEATURES,bundled-libpq"
             ;;
         compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
+        node) say "Without Node.js the tests of the browser client are left out." ;;
+        npm) fail "no npm. Install it (Debian: apt-get install npm; macOS: brew install node)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
