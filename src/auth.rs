@@ -6,6 +6,7 @@ mod prune;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
+use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use tokio::task::spawn_blocking;
@@ -18,6 +19,7 @@ use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::refresh_jwt::Envelopes;
 use crate::domain::refresh_token::RefreshTokenKeys;
+use crate::domain::revocations::MAX_LAG;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
@@ -26,7 +28,7 @@ use crate::http::state::{DATABASE_DEADLINE, State};
 use crate::service::events::Events;
 use crate::service::housekeeper::Housekeeper;
 use crate::service::keyring::{Keyring, KeyringError, StartedKeys};
-use crate::service::revocations::{RevocationWatch, database_time};
+use crate::service::revocations::{Announcer, Hints, RevocationWatch, Watched, database_time};
 use crate::service::{Lifetimes, Service};
 use crate::store::migrations::{self, MigrationError};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -61,8 +63,22 @@ pub struct Auth {
     state: web::Data<State>,
     /// Ends with the last clone.
     _watch: Arc<RevocationWatch>,
+    /// Ends with the last clone. None where revocations are polled for only.
+    hints: Option<Arc<Hints>>,
     /// Ends with the last clone. None if housekeeping is off.
     _housekeeper: Option<Arc<Housekeeper>>,
+}
+
+/// How a node hears of sessions that end elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RevocationStatus {
+    /// For how long a session may have ended on another node without being known here. About a second at most while all is
+    /// well. It grows while the database is away; from ten seconds on the node is not [`ready`](Auth::ready), and
+    /// [`Guard::require_live`](crate::Guard::require_live) lets nobody through.
+    pub lag: Duration,
+    /// Whether other nodes can tell this one at this moment (`LISTEN`), so that it does not only hear of them by polling.
+    pub listening: bool,
 }
 
 /// Why an [`Auth`] could not be built, or a call on it failed.
@@ -146,13 +162,25 @@ impl Auth {
         self.state.verifier.clone()
     }
 
-    /// Whether this node can serve: the database answers. What the guard needs was loaded by [`connect`](Self::connect).
+    /// Whether this node can serve: the database answers, and this node hears of sessions that end elsewhere. What had ended
+    /// before was loaded by [`connect`](Self::connect).
     ///
     /// # Errors
     ///
-    /// [`Error::Database`] with the reason, within three seconds.
+    /// [`Error::Database`] with the reason, within three seconds. The guard goes on by what the node knows.
     pub async fn ready(&self) -> Result<(), Error> {
-        Ok(self.state.run(Actor::Service, |service| service.ping().into()).await?)
+        self.state.run(Actor::Service, |service| service.ping().into()).await?;
+        let RevocationStatus { lag, .. } = self.revocation_status();
+        if lag < MAX_LAG {
+            return Ok(());
+        }
+        Err(Error::Database(format!("revocations were last read {} s ago", lag.as_secs())))
+    }
+
+    /// How far behind this node is with sessions that end elsewhere. For monitoring; costs nothing.
+    pub fn revocation_status(&self) -> RevocationStatus {
+        let lag = self.state.verifier.revocation_lag().unwrap_or_default();
+        RevocationStatus { lag, listening: self.hints.as_ref().is_some_and(|hints| hints.listening()) }
     }
 
     fn connect_blocking(config: &AuthConfig) -> Result<Self, Error> {
@@ -167,8 +195,15 @@ impl Auth {
         };
         let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
         let events = Arc::new(Events::new(verifier.clone(), config.hooks.on_event.clone()));
-        let keyring = Arc::new(keys.into_keyring(store.clone(), verifier.clone(), Arc::clone(&events)));
-        let watch = RevocationWatch::start(store.clone(), verifier.clone(), Arc::clone(&keyring))?;
+        let announcer = Announcer::new(verifier.clone());
+        let keyring = Arc::new(keys.into_keyring(store.clone(), announcer.clone(), Arc::clone(&events)));
+        let watch = RevocationWatch::start(Watched {
+            store: store.clone(),
+            verifier: verifier.clone(),
+            keyring: Arc::clone(&keyring),
+            interval: config.poll_interval,
+        })?;
+        let hints = config.listens_at().map(|url| Hints::start(url, &announcer, &watch)).transpose()?;
         let issuer = TokenIssuer {
             issuer: config.issuer.clone(),
             audience: config.audience.clone(),
@@ -181,6 +216,7 @@ impl Auth {
         let state = State {
             service,
             verifier,
+            announcer,
             database: State::database_gate(config.database_pool),
             hashing: State::hashing_gate(hashing_permits(config)),
             cookie: config.cookie()?,
@@ -192,6 +228,7 @@ impl Auth {
         Ok(Self {
             state: web::Data::new(state),
             _watch: Arc::new(watch),
+            hints: hints.map(Arc::new),
             _housekeeper: housekeeper.map(Arc::new),
         })
     }
@@ -237,6 +274,7 @@ pub(crate) fn store_options(config: &AuthConfig) -> StoreOptions {
         pool_size: config.database_pool,
         pool_timeout: DATABASE_DEADLINE,
         prepared_statements: config.prepared_statements,
+        transaction_limit: config.transaction_limit,
     }
 }
 

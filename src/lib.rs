@@ -37,7 +37,7 @@ pub use crate::auth::accounts::UserDraft;
 #[cfg(feature = "issuer")]
 pub use crate::auth::keys::SigningKeyInfo;
 #[cfg(feature = "issuer")]
-pub use crate::auth::{Auth, Error};
+pub use crate::auth::{Auth, Error, RevocationStatus};
 #[cfg(feature = "issuer")]
 pub use crate::config::{AuthConfig, ConfigError, Registration};
 #[cfg(feature = "issuer")]

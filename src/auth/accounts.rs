@@ -160,8 +160,8 @@ impl Auth {
         Ok(self.state.run(Actor::Application, move |service| service.delete_user(user)).await?)
     }
 
-    /// Ends every session of a user and answers how many they were. Their access tokens are dead on this node at once, on
-    /// others within about a second.
+    /// Ends every session of a user and answers how many they were. Their access tokens are dead on this node at once, and
+    /// soon on the others.
     ///
     /// # Errors
     ///

@@ -15,7 +15,7 @@ const SECRET_EXAMPLE: &str = "$(openssl rand -base64 32)";
 
 impl AuthConfig {
     /// Reads the configuration from the environment; `DATABASE_URL` and `AUTHFLOW_SECRET` are required. Variables that are
-    /// set but empty count as not set.
+    /// set but empty count as not set, but for `AUTHFLOW_LISTEN_URL`.
     ///
     /// # Errors
     ///
@@ -37,7 +37,8 @@ impl AuthConfig {
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
         let ours = |name: &str| name == "DATABASE_URL" || name.starts_with("AUTHFLOW_");
-        let variables = variables.into_iter().filter(|(name, value)| ours(name) && !value.is_empty());
+        let counts = |name: &str, value: &str| !value.is_empty() || name == "AUTHFLOW_LISTEN_URL";
+        let variables = variables.into_iter().filter(|(name, value)| ours(name) && counts(name, value));
         let mut variables = Variables(variables.collect());
         let url = variables.take("DATABASE_URL").ok_or_else(|| {
             let fault = "is not set; it says which Postgres to use";
@@ -49,6 +50,9 @@ impl AuthConfig {
         })?;
         let mut config = Self::new(url, secret);
         config.secret_previous = variables.secret("AUTHFLOW_SECRET_PREVIOUS")?;
+        if let Some(url) = variables.take("AUTHFLOW_LISTEN_URL") {
+            config = config.listen_url(url);
+        }
         config.read_names(&mut variables)?;
         config.read_lifetimes(&mut variables)?;
         config.read_network(&mut variables)?;
@@ -174,6 +178,8 @@ impl Variables {
 mod tests {
     use std::time::Duration;
 
+    use secrecy::ExposeSecret as _;
+
     use super::*;
 
     const SECRET: (&str, &str) = ("AUTHFLOW_SECRET", "Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA");
@@ -254,11 +260,30 @@ mod tests {
             ("AUTHFLOW_PREPARED_STATEMENTS", "no"),
             ("AUTHFLOW_HASH_MEMORY", "1MiB"),
             ("AUTHFLOW_COOKIE_NAME", "a;b"),
+            ("AUTHFLOW_LISTEN_URL", "https://db.example.com/app"),
         ] {
             let error = read(&[(variable, value)]).map(drop).unwrap_err();
             assert_eq!(error.variable(), variable, "{value}: {error}");
             assert!(error.to_string().contains("for example"), "{error}");
         }
+    }
+
+    #[test]
+    fn nodes_listen_where_the_database_is_or_elsewhere_or_not_at_all() {
+        let listens_at = |variables: &[(&str, &str)]| {
+            read(variables).unwrap().listens_at().map(|url| url.expose_secret().to_owned())
+        };
+        assert_eq!(listens_at(&[]).as_deref(), Some(URL.1));
+        let direct = "postgres://db.example.com:5433/app";
+        assert_eq!(listens_at(&[("AUTHFLOW_LISTEN_URL", direct)]).as_deref(), Some(direct));
+        assert_eq!(listens_at(&[("AUTHFLOW_LISTEN_URL", "")]), None);
+    }
+
+    #[test]
+    fn the_url_of_something_else_is_refused_without_its_password() {
+        let error =
+            read(&[("AUTHFLOW_LISTEN_URL", "mysql://user:hunter2@localhost/app")]).map(drop).unwrap_err();
+        assert!(!error.to_string().contains("hunter2"), "{error}");
     }
 
     #[test]

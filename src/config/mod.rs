@@ -17,6 +17,7 @@ use serde::Serialize;
 
 pub use self::error::ConfigError;
 pub(crate) use self::keys::misfit;
+use self::parts::ListenUrl;
 pub(crate) use self::parts::lost_statements;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::event::SecurityEvent;
@@ -28,6 +29,7 @@ use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
 use crate::service::hooks::{ClaimsRefused, ExtraClaims, Hooks, RegistrationError, TokenSubject};
+use crate::store::TRANSACTION_LIMIT;
 
 /// Whether `POST /register` makes users.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -82,6 +84,7 @@ pub struct AuthConfig {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) database_pool: u32,
+    pub(crate) listen_url: ListenUrl,
     pub(crate) prepared_statements: bool,
     pub(crate) hash_memory: u64,
     pub(crate) hash_params: HashParams,
@@ -89,6 +92,10 @@ pub struct AuthConfig {
     pub(crate) cookie_name: String,
     pub(crate) cookie_insecure: bool,
     pub(crate) hooks: Hooks,
+    /// How often revocations are read. Fixed, but in tests.
+    pub(crate) poll_interval: Duration,
+    /// How long a transaction may take. Fixed, but in tests.
+    pub(crate) transaction_limit: Duration,
 }
 
 impl AuthConfig {
@@ -119,6 +126,7 @@ impl AuthConfig {
             allowed_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
             database_pool: 16,
+            listen_url: ListenUrl::default(),
             prepared_statements: true,
             hash_memory: 256 << 20,
             hash_params: HashParams::default(),
@@ -126,6 +134,8 @@ impl AuthConfig {
             cookie_name: "refresh_token".into(),
             cookie_insecure: false,
             hooks: Hooks::default(),
+            poll_interval: Duration::from_secs(1),
+            transaction_limit: TRANSACTION_LIMIT,
         }
     }
 }
@@ -224,6 +234,14 @@ impl AuthConfig {
     #[must_use]
     pub fn client_id(mut self, client_id: impl Into<String>) -> Self {
         self.client_id = client_id.into();
+        self
+    }
+
+    /// Where nodes tell each other of revocations by `LISTEN` and `NOTIFY`. Defaults to the database's URL; a pooler in
+    /// transaction mode needs a direct one. Empty: they do not, and hear of each other by polling alone, within two seconds.
+    #[must_use]
+    pub fn listen_url(mut self, url: impl Into<String>) -> Self {
+        self.listen_url = ListenUrl::from(url.into());
         self
     }
 
@@ -415,7 +433,8 @@ impl AuthConfig {
             let fault = "is only for loopback, but AUTHFLOW_BIND is not a loopback address";
             return Err(ConfigError::new("AUTHFLOW_COOKIE_INSECURE", fault, "0"));
         }
-        values::check_database_url(self.database_url())
+        values::check_database_url("DATABASE_URL", self.database_url())?;
+        self.check_listen_url()
     }
 }
 

@@ -1,11 +1,47 @@
 //! What each layer gets of the configuration.
 
-use super::{AuthConfig, ConfigError};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{AuthConfig, ConfigError, values};
 use crate::http::cookie::{RefreshCookie, Security};
 use crate::http::csrf::OriginPolicy;
 use crate::http::origin::{InvalidOrigin, Origin};
 
+/// Where nodes tell each other of revocations.
+#[derive(Debug, Clone, Default)]
+pub(crate) enum ListenUrl {
+    /// Where the database is.
+    #[default]
+    Database,
+    /// At a URL of its own.
+    Direct(SecretString),
+    /// Nowhere.
+    Off,
+}
+
+impl From<String> for ListenUrl {
+    fn from(url: String) -> Self {
+        if url.is_empty() { Self::Off } else { Self::Direct(url.into()) }
+    }
+}
+
 impl AuthConfig {
+    /// Where to listen, if anywhere.
+    pub(crate) fn listens_at(&self) -> Option<SecretString> {
+        match &self.listen_url {
+            ListenUrl::Database => Some(self.database_url.clone()),
+            ListenUrl::Direct(url) => Some(url.clone()),
+            ListenUrl::Off => None,
+        }
+    }
+
+    pub(super) fn check_listen_url(&self) -> Result<(), ConfigError> {
+        match &self.listen_url {
+            ListenUrl::Direct(url) => values::check_database_url("AUTHFLOW_LISTEN_URL", url.expose_secret()),
+            ListenUrl::Database | ListenUrl::Off => Ok(()),
+        }
+    }
+
     pub(crate) fn cookie(&self) -> Result<RefreshCookie, ConfigError> {
         let security = if self.cookie_insecure { Security::Insecure } else { Security::Secure };
         RefreshCookie::new(&self.cookie_name, security)

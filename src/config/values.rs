@@ -41,16 +41,19 @@ pub(super) fn list(text: &str) -> impl Iterator<Item = &str> {
 
 /// A libpq that was built without TLS connects in the clear even where `sslmode=prefer` suggests otherwise, so it may only
 /// go to loopback addresses and Unix sockets.
-pub(super) fn check_database_url(url: &str) -> Result<(), ConfigError> {
+pub(super) fn check_database_url(variable: &'static str, url: &str) -> Result<(), ConfigError> {
     let example = "postgres://user:password@db.example.com/app";
     if url.is_empty() {
-        return Err(ConfigError::new("DATABASE_URL", "is empty", example));
+        return Err(ConfigError::new(variable, "is empty", example));
+    }
+    if url.split_once("://").is_some_and(|(scheme, _)| !matches!(scheme, "postgres" | "postgresql")) {
+        return Err(ConfigError::new(variable, "is the URL of something else than Postgres", example));
     }
     let without_tls = cfg!(all(feature = "bundled-libpq", not(feature = "bundled-libpq-tls")));
     if without_tls && !hosts(url).all(is_local) {
         let fault = "names a host that is not loopback, but this build's libpq has no TLS: \
                      build without the feature bundled-libpq, or with bundled-libpq-tls";
-        return Err(ConfigError::new("DATABASE_URL", fault, "postgres://localhost/app"));
+        return Err(ConfigError::new(variable, fault, "postgres://localhost/app"));
     }
     Ok(())
 }

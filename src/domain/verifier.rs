@@ -6,6 +6,7 @@ mod following;
 use std::sync::Arc;
 #[cfg(feature = "jwks-fetch")]
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
@@ -88,7 +89,7 @@ impl Verifier {
     }
 
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
-        let revocations = Revocations::default();
+        let revocations = Revocations::new();
         let trusted = ArcSwap::from_pointee(Trusted { keys, verified: TokenCache::new() });
         Self(Arc::new(Inner {
             trusted,
@@ -123,6 +124,11 @@ impl Verifier {
             }
         };
         if revocations.contains(claims.sid) { Err(TokenRefused::Revoked) } else { Ok(claims) }
+    }
+
+    /// For how long a session may have ended elsewhere without being known here; `None` if such news never arrives.
+    pub(crate) fn revocation_lag(&self) -> Option<Duration> {
+        self.0.revocations.lag()
     }
 
     /// The time by which tokens are judged here.

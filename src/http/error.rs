@@ -181,7 +181,7 @@ impl AuthError {
     }
 
     /// An error with a sentence of its own. The sentence goes to the client.
-    pub(crate) fn with_detail(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
+    pub fn with_detail(code: ErrorCode, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { detail: Some(detail.into()), ..Self::from(code) }
     }
 

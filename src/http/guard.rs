@@ -11,7 +11,7 @@ use actix_web_httpauth::middleware::HttpAuthentication;
 use super::bearer;
 use super::error::{AuthError, ErrorCode};
 use super::extract::Authenticated;
-use super::requirement::Requirement;
+use super::requirement::{Moment, Requirement};
 use crate::domain::verifier::Verifier;
 
 type Admitted = Ready<Result<ServiceRequest, (Error, ServiceRequest)>>;
@@ -62,6 +62,24 @@ impl Guard {
         self.and(Requirement::Fresh(age))
     }
 
+    /// Admits nobody while this node is cut off: where it has not read for ten seconds which sessions ended elsewhere, calls
+    /// get 503 `storage_unavailable` with `Retry-After`. Without this a token is good until it expires while the database
+    /// is away. For routes where a session that has ended must do nothing.
+    ///
+    /// For guards from [`Auth::guard`](crate::Auth::guard). A verifier made from published keys never hears of ended
+    /// sessions, so a guard of it that is asked for this lets nobody through, and the log says why.
+    #[cfg(feature = "issuer")]
+    #[must_use]
+    pub fn require_live(self) -> Self {
+        if self.verifier.revocation_lag().is_none() {
+            tracing::error!(
+                "a guard has to admit live sessions only, but its verifier never hears of ended ones: it refuses every \
+                 call; take the guard from `Auth::guard`"
+            );
+        }
+        self.and(Requirement::Live)
+    }
+
     fn and(mut self, requirement: Requirement) -> Self {
         self.requirements.push(requirement);
         self
@@ -69,8 +87,8 @@ impl Guard {
 
     fn admit(&self, request: &ServiceRequest, BearerToken(token): &BearerToken) -> Result<(), AuthError> {
         let claims = self.verifier.verify(token)?;
-        let now = self.verifier.now();
-        self.requirements.iter().try_for_each(|requirement| requirement.check(&claims, now))?;
+        let moment = || Moment { now: self.verifier.now(), lag: self.verifier.revocation_lag() };
+        self.requirements.iter().try_for_each(|requirement| requirement.check(&claims, moment()))?;
         request.extensions_mut().insert(Authenticated::new(claims));
         Ok(())
     }

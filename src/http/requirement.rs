@@ -3,8 +3,12 @@
 use std::time::Duration;
 
 use super::error::AuthError;
+#[cfg(feature = "issuer")]
+use super::error::ErrorCode;
 use crate::domain::claims::Claims;
 use crate::domain::clock::UnixSeconds;
+#[cfg(feature = "issuer")]
+use crate::domain::revocations::MAX_LAG;
 
 /// One demand.
 #[derive(Debug, Clone)]
@@ -12,11 +16,28 @@ pub(super) enum Requirement {
     Role(String),
     Scope(String),
     Fresh(Duration),
+    #[cfg(feature = "issuer")]
+    Live,
+}
+
+/// The moment of a request, as its verifier sees it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) now: UnixSeconds,
+    /// For how long a session may have ended elsewhere without being known here; `None` if such news never arrives.
+    pub(super) lag: Option<Duration>,
 }
 
 impl Requirement {
-    pub(super) fn check(&self, claims: &Claims, now: UnixSeconds) -> Result<(), AuthError> {
+    pub(super) fn check(&self, claims: &Claims, Moment { now, lag }: Moment) -> Result<(), AuthError> {
         match self {
+            #[cfg(feature = "issuer")]
+            Self::Live if lag.is_some_and(|lag| lag < MAX_LAG) => Ok(()),
+            #[cfg(feature = "issuer")]
+            Self::Live => {
+                let detail = "It cannot be known whether the session still lives; try again.";
+                Err(AuthError::with_detail(ErrorCode::StorageUnavailable, detail))
+            }
             Self::Role(role) if claims.roles().iter().any(|own| own == role) => Ok(()),
             Self::Role(_) => Err(AuthError::insufficient("A role is missing.", None)),
             Self::Scope(scope) if claims.scopes().any(|own| own == scope) => Ok(()),
@@ -53,6 +74,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Moment = Moment { now: 1_000, lag: None };
+
     fn claims() -> Claims {
         let claims = json!({
             "iss": "i", "aud": "a", "sub": Uuid::nil(), "client_id": "c", "sid": Uuid::nil(), "jti": Uuid::nil(),
@@ -62,7 +85,7 @@ mod tests {
     }
 
     fn challenge(requirement: &Requirement) -> Option<String> {
-        let response = requirement.check(&claims(), 1_000).unwrap_err().error_response();
+        let response = requirement.check(&claims(), NOW).unwrap_err().error_response();
         assert_eq!(response.status(), 403);
         response.headers().get("WWW-Authenticate").map(|value| value.to_str().unwrap().to_owned())
     }
@@ -74,7 +97,7 @@ mod tests {
             Requirement::Scope("orders:write".into()),
             Requirement::Fresh(Duration::from_secs(100)),
         ] {
-            assert!(requirement.check(&claims(), 1_000).is_ok(), "{requirement:?}");
+            assert!(requirement.check(&claims(), NOW).is_ok(), "{requirement:?}");
         }
     }
 
@@ -89,5 +112,17 @@ mod tests {
             challenge(&Requirement::Fresh(Duration::from_secs(99))).unwrap(),
             "Bearer error=\"insufficient_user_authentication\", max_age=\"99\""
         );
+    }
+
+    #[test]
+    #[cfg(feature = "issuer")]
+    fn a_lag_of_ten_seconds_or_no_news_at_all_is_not_live() {
+        let check = |lag| Requirement::Live.check(&claims(), Moment { lag, ..NOW });
+        assert!(check(Some(Duration::from_millis(9_999))).is_ok());
+        for lag in [Some(Duration::from_secs(10)), None] {
+            let response = check(lag).unwrap_err().error_response();
+            assert_eq!(response.status(), 503, "{lag:?}");
+            assert_eq!(response.headers().get("Retry-After").unwrap(), "1");
+        }
     }
 }

@@ -16,7 +16,8 @@ use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::Device;
 use crate::domain::verifier::Verifier;
 use crate::service::error::{Rejected, ServiceError};
-use crate::service::{Outcome, Service, revocations};
+use crate::service::revocations::Announcer;
+use crate::service::{Outcome, Service};
 
 /// How long a request may wait, its turn included, before its work in the database begins; after that it never does.
 pub(crate) const DATABASE_DEADLINE: Duration = Duration::from_millis(2_500);
@@ -27,6 +28,7 @@ const DATABASE_REMAINDER: Duration = Duration::from_millis(300);
 pub(crate) struct State {
     pub(crate) service: Arc<Service>,
     pub(crate) verifier: Verifier,
+    pub(crate) announcer: Announcer,
     pub(crate) database: Gate,
     pub(crate) hashing: Gate,
     pub(crate) cookie: RefreshCookie,
@@ -55,18 +57,18 @@ impl State {
         })
     }
 
-    /// Runs an operation that needs the database. Sessions it ended are dead on this node, and what happened is reported,
-    /// before the answer goes out.
+    /// Runs an operation that needs the database. Sessions it ended are dead on this node, the other nodes are being told, and
+    /// what happened is reported, before the answer goes out.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         by: Actor,
         operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let (service, verifier) = (Arc::clone(&self.service), self.verifier.clone());
+        let (service, announcer) = (Arc::clone(&self.service), self.announcer.clone());
         let deadline = Instant::now() + DATABASE_DEADLINE;
         let job = move || {
             let outcome = service.until(deadline, operation);
-            revocations::remember(&verifier, &outcome.ended);
+            announcer.announce(&outcome.ended);
             service.events.report(by, outcome.facts);
             outcome.result
         };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use actix_authflow::{Auth, AuthConfig, AuthError, Authenticated, ErrorCode};
+use actix_authflow::{Auth, AuthConfig, AuthError, Authenticated, ErrorCode, RevocationStatus};
 use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
@@ -64,12 +64,19 @@ async fn healthz() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(json!({ "status": "alive" }))
 }
 
-/// Whether requests can be served: revocations were loaded before the first request, so the database decides.
+/// Whether requests can be served, and how far behind this node is with revocations.
 async fn readyz(auth: web::Data<Auth>) -> std::result::Result<HttpResponse, AuthError> {
-    auth.ready().await.map_err(|_| AuthError::from(ErrorCode::StorageUnavailable))?;
-    Ok(HttpResponse::Ok()
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({ "status": "ready" })))
+    let ready = auth.ready().await;
+    let RevocationStatus { lag, listening, .. } = auth.revocation_status();
+    ready.map_err(|_| {
+        let detail = format!(
+            "Degraded: access tokens are good until they expire. Revocations were last read {:.1} s ago.",
+            lag.as_secs_f64()
+        );
+        AuthError::with_detail(ErrorCode::StorageUnavailable, detail)
+    })?;
+    let status = json!({ "status": "ready", "revocation_lag_ms": lag.as_millis(), "listening": listening });
+    Ok(HttpResponse::Ok().insert_header((header::CACHE_CONTROL, "no-store")).json(status))
 }
 
 /// A guarded route of a pretend application.

@@ -3,6 +3,7 @@
 mod deadline;
 mod housekeeping;
 pub(crate) mod migrations;
+mod notifications;
 mod password_change;
 mod pooler;
 mod refresh_tokens;
@@ -15,9 +16,9 @@ mod statement;
 mod user_sessions;
 mod users;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use diesel::connection::CacheSize;
+use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager as _};
 use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
@@ -25,6 +26,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub(crate) use self::deadline::until;
 pub(crate) use self::housekeeping::Deleted;
+pub(crate) use self::notifications::Listener;
 pub(crate) use self::password_change::{Change, OwnAccount};
 pub(crate) use self::refresh_tokens::{ChainRead, Rotation};
 pub(crate) use self::sessions::{NewSession, Started};
@@ -33,6 +35,9 @@ pub(crate) use self::users::{NewUser, UserInsertion};
 
 /// How often a statement that lost a race (40001, 40P01) is tried before the race is given up.
 const RACE_ATTEMPTS: u32 = 10;
+/// How long a transaction may take until its commit is sent, and how long Postgres may wait for that then. Twice this is
+/// the longest time from the timestamp of a revocation to its commit, and every node reads back further than that.
+pub(crate) const TRANSACTION_LIMIT: Duration = Duration::from_secs(15);
 
 /// How the store reaches the database.
 #[derive(Debug, Clone)]
@@ -45,6 +50,8 @@ pub(crate) struct StoreOptions {
     pub(crate) pool_timeout: Duration,
     /// Off for poolers that cannot keep prepared statements.
     pub(crate) prepared_statements: bool,
+    /// [`TRANSACTION_LIMIT`], but in tests.
+    pub(crate) transaction_limit: Duration,
 }
 
 /// Why the store could not do its work. Expected outcomes are values, not errors.
@@ -142,13 +149,37 @@ impl Store {
 
     /// Runs `work` in one transaction of READ COMMITTED, whatever the database's default: each of its statements must see
     /// what others committed before it.
+    ///
+    /// One that takes longer than the limit is rolled back. The clock of this process sees to it up to the commit, and
+    /// Postgres, if nothing comes from here any more. The settings come with `BEGIN`, in the same round trip, and end with
+    /// the transaction, so that a pooler may be in between.
     pub(crate) fn transaction<T>(
         &self,
         mut work: impl FnMut(&mut Session<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
+        let limit = self.options.transaction_limit;
+        let milliseconds = limit.as_millis();
+        let begin = format!(
+            "BEGIN TRANSACTION ISOLATION LEVEL READ COMMITTED; \
+             SET LOCAL idle_in_transaction_session_timeout = {milliseconds}; SET LOCAL lock_timeout = {milliseconds}"
+        );
         self.run(|session| {
-            let mut transaction = session.connection.build_transaction().read_committed();
-            transaction.run(|connection| work(&mut Session { connection }))
+            let (began, connection) = (Instant::now(), &mut *session.connection);
+            AnsiTransactionManager::begin_transaction_sql(connection, &begin)?;
+            let done = work(&mut Session { connection }).and_then(|done| {
+                let late = || StoreError::Unavailable("a transaction took too long".into());
+                if began.elapsed() < limit { Ok(done) } else { Err(late()) }
+            });
+            match done {
+                Ok(done) => {
+                    AnsiTransactionManager::commit_transaction(connection).map(|()| done).map_err(Into::into)
+                }
+                Err(error) => match AnsiTransactionManager::rollback_transaction(connection) {
+                    // The first error is why the connection broke.
+                    Ok(()) | Err(DieselError::BrokenTransactionManager) => Err(error),
+                    Err(rollback) => Err(rollback.into()),
+                },
+            }
         })
     }
 

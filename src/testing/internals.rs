@@ -27,6 +27,7 @@ use crate::domain::session::Transport;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::service::events::Events;
 use crate::service::keyring::StartedKeys;
+use crate::service::revocations::Announcer;
 use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
 use crate::store::{NewUser, Rotation, Store};
 
@@ -288,13 +289,23 @@ impl Statements {
     }
 }
 
+/// Another distance between two polls for revocations.
+pub fn poll_every(config: AuthConfig, interval: Duration) -> AuthConfig {
+    AuthConfig { poll_interval: interval, ..config }
+}
+
+/// Another limit for the transactions that end sessions.
+pub fn limit_transactions(config: AuthConfig, limit: Duration) -> AuthConfig {
+    AuthConfig { transaction_limit: limit, ..config }
+}
+
 fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
     let store = Store::open(auth::store_options(config))?;
     let keys = StartedKeys::start(config.keys()?, &store)?;
     let rules = AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
     let verifier = Verifier::new(keys.key_set()?, rules, Clock::System);
     let events = Arc::new(Events::new(verifier.clone(), None));
-    let keyring = Arc::new(keys.into_keyring(store.clone(), verifier, Arc::clone(&events)));
+    let keyring = Arc::new(keys.into_keyring(store.clone(), Announcer::new(verifier), Arc::clone(&events)));
     let issuer =
         TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };
     auth::service(config, store, issuer, keyring, events)

@@ -5,7 +5,6 @@ use crate::domain::event::{Actor, Fact};
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::keys::lifecycle::{KeyRecord, KeyState, LEAD, Moment, NODE_LEAD, Step};
 use crate::domain::session::RevocationReason;
-use crate::service::revocations::remember;
 use crate::store::{Session, StoreError};
 
 /// How many sessions are ended at a time.
@@ -122,7 +121,7 @@ impl Keyring {
             if ended.is_empty() {
                 return Ok(count);
             }
-            remember(&self.verifier, &ids);
+            self.announcer.announce(&ids);
             count += ended.len();
             let reason = RevocationReason::KeyCompromised;
             let facts = ended.into_iter().map(|(id, user)| Fact::session_ended(id, user, reason));

@@ -18,7 +18,7 @@ use crate::domain::keys::lifecycle::{
 };
 use crate::domain::keys::sealing::{KeySeal, Under};
 use crate::domain::keys::{KeyError, KeySet, SigningAlgorithm, SigningKey, VerifyingKey};
-use crate::domain::verifier::Verifier;
+use crate::service::revocations::Announcer;
 use crate::store::{Keys, Session, Store, StoreError};
 
 /// More changes than can be due at once.
@@ -76,7 +76,7 @@ pub(crate) enum KeyringError {
 pub(crate) struct Keyring {
     options: KeyOptions,
     store: Store,
-    verifier: Verifier,
+    announcer: Announcer,
     events: Arc<Events>,
     signing: ArcSwap<SigningKey>,
     /// The rows that are in use. Held while they are read, so that nobody takes over older ones after newer ones.
@@ -120,7 +120,8 @@ impl Keyring {
         }
         let signing = self.options.choose(&keys, Some(&self.signing_key()));
         // Verified by before it is signed with; and without a key to sign with, a compromised one still has to go.
-        let before = self.verifier.set_keys(self.options.key_set(&keys, signing.as_deref().ok())?);
+        let before =
+            self.announcer.verifier().set_keys(self.options.key_set(&keys, signing.as_deref().ok())?);
         self.signing.store(signing?);
         drop(before);
         *known = keys;

@@ -12,7 +12,7 @@ use crate::domain::event::Actor;
 use crate::domain::keys::lifecycle::{KeyOrigin, KeyRecord, KeyState, Moment};
 use crate::domain::keys::sealing::Under;
 use crate::domain::keys::{KeySet, SigningAlgorithm, SigningKey};
-use crate::domain::verifier::Verifier;
+use crate::service::revocations::Announcer;
 use crate::store::{Keys, Session, Store, StoreError};
 
 /// How long a node that brings another signing key with it waits before it serves: the others look each second.
@@ -51,12 +51,12 @@ impl StartedKeys {
         Ok(self.options.key_set(&self.keys, Some(&self.signing))?)
     }
 
-    /// The keyring that keeps `verifier` up to date.
-    pub(crate) fn into_keyring(self, store: Store, verifier: Verifier, events: Arc<Events>) -> Keyring {
+    /// The keyring that keeps the announcer's verifier up to date.
+    pub(crate) fn into_keyring(self, store: Store, announcer: Announcer, events: Arc<Events>) -> Keyring {
         let keyring = Keyring {
             options: self.options,
             store,
-            verifier,
+            announcer,
             events,
             signing: ArcSwap::new(self.signing),
             known: Mutex::new(self.keys),
