@@ -7,6 +7,7 @@ mod concurrency;
 mod events;
 mod faults;
 mod refresh_jwt;
+mod revocation;
 mod rights;
 mod rule;
 mod sessions_cap;

@@ -1,11 +1,8 @@
 //! The change of a password: what it asks for, what it ends, and that nothing survives it.
 
-use std::time::Duration;
-
-use actix_web::rt::{spawn, time};
+use actix_web::rt::spawn;
 use reqwest::Method;
 use serde_json::json;
-use uuid::Uuid;
 
 use crate::support::wire::{Moment, Proxy, is_rotation, is_start_of_session};
 use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
@@ -251,36 +248,4 @@ async fn a_change_whose_answer_from_the_database_was_lost_is_known_as_done() {
     assert_eq!(app.db_live_sessions(), [browser.session()]);
     browser.refresh().await.expect(200);
     browser.login_with("alice@example.com", NEW).await.expect(200);
-}
-
-#[actix_web::test]
-async fn nothing_survives_in_two_hundred_random_rounds() {
-    let app = TestApp::start().await;
-    let nodes = [&app, &app.second_node().await];
-    let mut browser = Browser::new(&app);
-    browser.register("alice@example.com").await.expect(201);
-    let user = browser.user();
-    let (mut current, mut next) = (PASSWORD, NEW);
-    for round in 0..200 {
-        let mut refreshing = Browser::new(nodes[round % 2]);
-        refreshing.post(&format!("/host/login/{user}/cookie"), &json!({})).await.expect(200);
-        let [login_delay, refresh_delay, ..] = *Uuid::new_v4().as_bytes();
-        let (mut logging_in, password) = (Browser::new(nodes[(round + 1) % 2]), current);
-        let login = spawn(async move {
-            time::sleep(Duration::from_micros(u64::from(login_delay) * 250)).await;
-            logging_in.login_with("alice@example.com", password).await
-        });
-        let refresh = spawn(async move {
-            time::sleep(Duration::from_micros(u64::from(refresh_delay) * 250)).await;
-            refreshing.refresh().await
-        });
-
-        let answer = change(&mut browser, current, next).await.expect(200);
-
-        assert!([200, 401].contains(&login.await.unwrap().status));
-        assert!([200, 401].contains(&refresh.await.unwrap().status));
-        assert_eq!(app.db_live_sessions(), [answer.session_id()], "round {round}");
-        assert_eq!(app.db_count("SELECT count(*) AS value FROM authflow.refresh_tokens"), 1, "round {round}");
-        std::mem::swap(&mut current, &mut next);
-    }
 }

@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use actix_authflow::testing::{TestCluster, TestDatabase};
 use serde_json::json;
@@ -74,12 +75,21 @@ fn readiness_follows_the_database_and_life_does_not() {
     let program = Program::serve(directory.path(), &variables);
     // One connection each: stopping a database can take longer than an idle one is kept.
     let get = |path: &str| program.connect().send(&Request::get(path));
-    get("/readyz").expect(200);
+    let ready = get("/readyz").expect(200).json();
+    assert_eq!((&ready["status"], &ready["listening"]), (&json!("ready"), &json!(true)));
+    assert!(ready["revocation_lag_ms"].as_u64().is_some(), "{ready}");
     cluster.stop();
-    assert_eq!(get("/readyz").problem(503, "storage_unavailable").header("retry-after"), "1");
+    let degraded = get("/readyz").problem(503, "storage_unavailable");
+    assert_eq!(degraded.header("retry-after"), "1");
+    assert!(degraded.json()["detail"].as_str().unwrap().starts_with("Degraded: "), "{degraded:?}");
     get("/healthz").expect(200);
     cluster.start();
-    get("/readyz").expect(200);
+    // Ten seconds without news, which a busy machine may have made of it, take until the next look to catch up with.
+    let deadline = Instant::now() + PATIENCE;
+    while get("/readyz").status != 200 {
+        assert!(Instant::now() < deadline, "not ready again");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn preflight(origin: &str) -> Request {

@@ -4,5 +4,6 @@ mod defaults;
 mod races;
 mod rounds;
 mod storms;
+mod survivors;
 
 pub(crate) use storms::one_generation_for_all;

@@ -1,7 +1,7 @@
 //! What the database is asked for.
 
 use crate::support::wire::{self, Event, Proxy};
-use crate::support::{Browser, TestApp};
+use crate::support::{Browser, TestApp, eventually};
 
 /// A node with a single connection, over a wire.
 async fn wired() -> (Proxy, TestApp, TestApp) {
@@ -62,6 +62,28 @@ async fn a_rotation_takes_two_round_trips_at_first_and_then_one() {
     for _ in 0..3 {
         assert_eq!(rotation().await, (0, 1, 1));
     }
+}
+
+/// What bounds the transaction comes with its beginning, and the other nodes are told by somebody else.
+#[actix_web::test]
+async fn a_logout_takes_four_round_trips_and_waits_for_no_notification() {
+    let (wire, node, app) = wired().await;
+    let browsers = [
+        Browser::signed_up(&app, "alice@example.com").await.at(&node),
+        Browser::signed_up(&app, "bob@example.com").await.at(&node),
+    ];
+    for mut browser in browsers {
+        wire.forget();
+        browser.logout().await.expect(204);
+    }
+
+    let trips = wire.log().into_iter().filter(|event| *event == Event::RoundTrip).count();
+    let executed = wire.executed();
+    assert_eq!((trips, executed.len()), (4, 4), "{executed:?}");
+    assert!(executed[0].starts_with("BEGIN") && executed[0].contains("SET LOCAL"), "{executed:?}");
+    assert!(wire::is_end_of_sessions(&executed[1]), "{executed:?}");
+    assert_eq!(executed[3], "COMMIT");
+    eventually("the others are told", async || wire.count_in_background(wire::is_notification) > 1).await;
 }
 
 /// As many prepared statements as kinds of them, however often they run.

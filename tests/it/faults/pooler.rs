@@ -56,3 +56,24 @@ async fn without_prepared_statements_everything_goes_through_any_pooler() {
     app.auth.prune().await.unwrap();
     assert_eq!(app.db_count("SELECT count(*) AS value FROM pg_locks WHERE locktype = 'advisory'"), 0);
 }
+
+#[actix_web::test]
+async fn a_node_that_listens_through_a_pooler_notices_that_nothing_arrives_and_polls() {
+    let cluster = TestCluster::new();
+    let Some(pooler) = Pooler::before(&cluster, Mode::Transaction(3)).await else { return };
+    let unprepared = |config: AuthConfig| config.prepared_statements(false);
+    let deaf = TestApp::at(&pooler.url(), unprepared).await;
+    let told = TestApp::at(&pooler.url(), |config| unprepared(config).listen_url(cluster.url())).await;
+    assert!(!deaf.auth.revocation_status().listening);
+    assert!(told.auth.revocation_status().listening);
+    let browsers = [
+        Browser::signed_up(&deaf, "alice@example.com").await,
+        Browser::signed_up(&deaf, "bob@example.com").await,
+    ];
+
+    for (browser, here, elsewhere) in [(&browsers[0], &told, &deaf), (&browsers[1], &deaf, &told)] {
+        browser.at(here).logout().await.expect(204);
+        let elsewhere = browser.at(elsewhere);
+        eventually("the other node knows", async || elsewhere.call_api().await.status == 401).await;
+    }
+}

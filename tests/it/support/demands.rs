@@ -20,6 +20,7 @@ pub(super) fn routes(auth: &Auth) -> impl FnOnce(&mut web::ServiceConfig) + use<
             ("/admin", guard.clone().require_role("admin")),
             ("/orders", guard.clone().require_scope("orders:write")),
             ("/fresh", guard.clone().require_fresh(minutes)),
+            ("/live", guard.clone().require_live()),
             ("/both", guard.clone().require_role("admin").require_scope("orders:write")),
         ] {
             app.service(web::scope(path).wrap(guard).route("", web::get().to(HttpResponse::Ok)));

@@ -10,7 +10,7 @@ use std::thread;
 use super::message::Message;
 use super::trap::{Moment, Trap};
 use super::upstream::Stream;
-use super::{Event, Shared, is_revocation_poll};
+use super::{Event, Shared, is_of_the_background};
 
 /// Carries messages until either end has had enough.
 pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) {
@@ -33,7 +33,7 @@ pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) {
         statements: HashMap::new(),
         portals: HashMap::new(),
         held: None,
-        polls: false,
+        in_background: false,
     };
     thread::spawn(move || towards_server.carry());
 }
@@ -78,8 +78,8 @@ struct TowardsServer {
     portals: HashMap<String, String>,
     /// What waits for the end of the implicit transaction.
     held: Option<Trap>,
-    /// Whether the last statement was the one that every node asks each second.
-    polls: bool,
+    /// Whether the last statement was one that no request waits for.
+    in_background: bool,
 }
 
 impl TowardsServer {
@@ -112,7 +112,7 @@ impl TowardsServer {
         match message.kind {
             b'P' => {
                 let [name, sql] = message.texts();
-                self.polls = is_revocation_poll(&sql);
+                self.in_background = is_of_the_background(&sql);
                 self.record(Event::Parsed { name: name.clone(), sql: sql.clone() });
                 self.statements.insert(name, sql);
             }
@@ -144,7 +144,7 @@ impl TowardsServer {
     }
 
     fn execute(&mut self, sql: String) -> Fate {
-        self.polls = is_revocation_poll(&sql);
+        self.in_background = is_of_the_background(&sql);
         let trap = self.shared.spring(&sql);
         self.record(Event::Executed(sql));
         let Some(trap) = trap else { return Fate::Forwarded };
@@ -164,8 +164,10 @@ impl TowardsServer {
     }
 
     fn record(&self, event: Event) {
-        if !self.polls {
-            self.shared.record(event);
+        match event {
+            event if !self.in_background => self.shared.record(event),
+            Event::Executed(sql) => self.shared.background.lock().unwrap().push(sql),
+            Event::Parsed { .. } | Event::RoundTrip => {}
         }
     }
 }

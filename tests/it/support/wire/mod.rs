@@ -37,6 +37,7 @@ pub(crate) struct Proxy {
 struct Shared {
     upstream: Upstream,
     log: Mutex<Vec<Event>>,
+    background: Mutex<Vec<String>>,
     traps: Mutex<Vec<Trap>>,
     closed: AtomicBool,
 }
@@ -47,8 +48,8 @@ impl Proxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (upstream, url) = Upstream::of(url, address);
-        let (log, traps, closed) = Default::default();
-        let shared = Arc::new(Shared { upstream, log, traps, closed });
+        let (log, background, traps, closed) = Default::default();
+        let shared = Arc::new(Shared { upstream, log, background, traps, closed });
         let accepting = Arc::clone(&shared);
         thread::spawn(move || {
             for client in listener.incoming() {
@@ -73,10 +74,15 @@ impl Proxy {
 
     /// What has passed since the start or since it was last forgotten.
     ///
-    /// Without the question that every node asks each second, which has a connection of its own: neither the statement nor
-    /// its round trip.
+    /// Without what every node asks each second and tells the others, for which it has connections of its own: neither the
+    /// statements nor their round trips.
     pub(crate) fn log(&self) -> Vec<Event> {
         self.shared.log.lock().unwrap().clone()
+    }
+
+    /// How many statements of the background were executed that this is said of, since the start.
+    pub(crate) fn count_in_background(&self, statement: fn(&str) -> bool) -> usize {
+        self.shared.background.lock().unwrap().iter().filter(|sql| statement(sql)).count()
     }
 
     /// The statements that were prepared under a name, to be kept by the connection.
@@ -150,6 +156,18 @@ pub(crate) fn is_commit(sql: &str) -> bool {
 }
 
 /// What every node asks each second.
-fn is_revocation_poll(sql: &str) -> bool {
-    sql.contains("s.revoked_at > now() -") || sql.contains("LEFT JOIN authflow.signing_keys k ON true")
+pub(crate) fn is_revocation_poll(sql: &str) -> bool {
+    sql.contains("s.revoked_at > now() -")
+}
+
+/// What a node tells the others.
+pub(crate) fn is_notification(sql: &str) -> bool {
+    sql.starts_with("NOTIFY")
+}
+
+/// What no request waits for.
+fn is_of_the_background(sql: &str) -> bool {
+    is_revocation_poll(sql)
+        || is_notification(sql)
+        || sql.contains("LEFT JOIN authflow.signing_keys k ON true")
 }

@@ -1,0 +1,230 @@
+//! What ends every session of a user leaves none, whatever else of theirs is under way: each way to meet, and then chance.
+
+use std::time::Duration;
+
+use actix_authflow::{Auth, UserId};
+use actix_web::rt::{spawn, time};
+use reqwest::Method;
+use serde_json::json;
+use uuid::Uuid;
+
+use super::races::Nodes;
+use crate::support::wire::{self, Moment, Trap};
+use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
+
+const OTHER_PASSWORD: &str = "quite another horse by now";
+
+/// Asks for the end of every session of the browser's user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    NewPassword,
+    Everywhere,
+    Disabled,
+}
+
+const ENDS: [End; 3] = [End::NewPassword, End::Everywhere, End::Disabled];
+
+/// Answers with the session that replaces them, if one does.
+async fn end(how: End, mut browser: Browser, auth: Auth, passwords: [&str; 2]) -> Option<String> {
+    let user: UserId = browser.user().parse().unwrap();
+    match how {
+        End::NewPassword => {
+            let body = json!({ "current_password": passwords[0], "new_password": passwords[1] });
+            let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
+            Some(browser.send(request).await.expect(200).session_id())
+        }
+        End::Everywhere => {
+            let request = browser.bearer(browser.request(Method::DELETE, "/auth/sessions"));
+            browser.send(request).await.expect(204);
+            None
+        }
+        End::Disabled => {
+            auth.disable_user(user).await.unwrap();
+            None
+        }
+    }
+}
+
+/// What may be under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum UnderWay {
+    Login,
+    Refresh,
+}
+
+async fn go_on(what: UnderWay, mut browser: Browser, address: String) -> (Answer, Browser) {
+    let answer = match what {
+        UnderWay::Login => {
+            browser = browser.without_refresh_token();
+            browser.login(&address).await
+        }
+        UnderWay::Refresh => browser.refresh().await,
+    };
+    (answer, browser)
+}
+
+/// What the one who came first is about to do when the other one comes.
+#[derive(Debug, Clone, Copy)]
+enum Meeting {
+    /// The login or refresh is, and has asked the database for nothing yet.
+    Start,
+    /// It has its row and its lock.
+    Commit,
+    /// The end is, and has the user.
+    EndOfSessions,
+    /// It has the sessions as well.
+    CommitOfTheEnd,
+}
+
+const MEETINGS: [Meeting; 4] =
+    [Meeting::Start, Meeting::Commit, Meeting::EndOfSessions, Meeting::CommitOfTheEnd];
+
+impl Meeting {
+    fn trap(self, what: UnderWay, nodes: &Nodes) -> Trap {
+        let statement = match what {
+            UnderWay::Login => wire::is_start_of_session,
+            UnderWay::Refresh => wire::is_rotation,
+        };
+        match self {
+            Self::Start => nodes.wire.trap(statement, Moment::HoldBefore),
+            Self::Commit => nodes.wire.trap(statement, Moment::HoldBeforeCommit),
+            Self::EndOfSessions => nodes.wire.trap(wire::is_end_of_sessions, Moment::HoldBefore),
+            Self::CommitOfTheEnd => nodes.wire.trap(wire::is_commit, Moment::HoldBefore),
+        }
+    }
+}
+
+fn live_sessions(app: &TestApp, user: &str) -> Vec<String> {
+    let sql = format!(
+        "SELECT id::text AS value FROM authflow.sessions WHERE user_id = '{user}' AND revoked_at IS NULL"
+    );
+    app.db_texts(&sql).into_iter().flatten().collect()
+}
+
+const TOKENS_OF_ENDED_SESSIONS: &str = "SELECT count(*) AS value FROM authflow.refresh_tokens t
+    JOIN authflow.sessions s ON s.id = t.session_id WHERE s.revoked_at IS NOT NULL";
+
+async fn meet(nodes: &Nodes, how: End, what: UnderWay, meeting: Meeting) {
+    let case = format!("{how:?}, {what:?}, {meeting:?}");
+    let address = format!("{}@example.com", Uuid::new_v4().simple());
+    let browser = Browser::signed_up(&nodes.direct, &address).await;
+    let user = browser.user();
+    // Each has a tab of its own; the one that is held is at the node with the wire.
+    let (mut owner, mut other) = (browser.clone(), browser);
+    if what == UnderWay::Refresh {
+        other = Browser::new(&nodes.direct);
+        other.login(&address).await.expect(200);
+    }
+    let before = other.clone();
+    let trap = meeting.trap(what, nodes);
+    let passwords = [PASSWORD, OTHER_PASSWORD];
+    let (replaced_by, (answer, after)) = match meeting {
+        Meeting::Start | Meeting::Commit => {
+            let ending = end(how, owner.clone(), nodes.direct.auth.clone(), passwords);
+            let (other, ended) = nodes.meet(trap, go_on(what, other.at(&nodes.wired), address), ending).await;
+            (ended, other)
+        }
+        Meeting::EndOfSessions | Meeting::CommitOfTheEnd => {
+            owner = owner.at(&nodes.wired);
+            let ending = end(how, owner.clone(), nodes.wired.auth.clone(), passwords);
+            nodes.meet(trap, ending, go_on(what, other.at(&nodes.direct), address)).await
+        }
+    };
+
+    assert!([200, 401].contains(&answer.status), "{case}: {answer:?}");
+    assert_eq!(live_sessions(&nodes.direct, &user), Vec::from_iter(replaced_by), "{case}");
+    assert_eq!(nodes.direct.db_count(TOKENS_OF_ENDED_SESSIONS), 0, "{case}");
+    for dead in [&owner, &before, &after] {
+        for node in [&nodes.direct, &nodes.wired] {
+            let dead = dead.at(node);
+            eventually(&case, async || dead.call_api().await.status == 401).await;
+            // A login that was refused has none.
+            if dead.refresh_token.is_some() {
+                dead.clone().refresh().await.refused(401, "session_revoked");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn no_login_survives_whatever_ends_all_sessions_at_whichever_moment_they_meet() {
+    let nodes = Nodes::start().await;
+    for how in ENDS {
+        for meeting in MEETINGS {
+            meet(&nodes, how, UnderWay::Login, meeting).await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn no_refresh_survives_whatever_ends_all_sessions_at_whichever_moment_they_meet() {
+    let nodes = Nodes::start().await;
+    for how in ENDS {
+        for meeting in MEETINGS {
+            meet(&nodes, how, UnderWay::Refresh, meeting).await;
+        }
+    }
+}
+
+/// An unoptimised build takes a minute for a thousand on two quiet cores.
+const ROUNDS: u32 = if cfg!(debug_assertions) { 300 } else { 1_000 };
+
+/// What takes passwords comes less often, because most of the time goes into hashing them.
+const DRAWN: [End; 5] = [End::NewPassword, End::Everywhere, End::Disabled, End::Everywhere, End::Disabled];
+
+async fn after_a_while<T>(chance: u8, what: impl Future<Output = T>) -> T {
+    time::sleep(Duration::from_micros(u64::from(chance) * 100)).await;
+    what.await
+}
+
+#[actix_web::test]
+async fn nothing_survives_in_many_random_rounds() {
+    let app = TestApp::start().await;
+    let nodes = [&app, &app.second_node().await];
+    let user = Browser::signed_up(&app, "alice@example.com").await.user();
+    let path = format!("/host/login/{user}/cookie");
+    let mut passwords = [PASSWORD, OTHER_PASSWORD];
+    for round in 0..ROUNDS {
+        let chance = *Uuid::new_v4().as_bytes();
+        let node = |byte: usize| nodes[usize::from(chance[byte] % 2)];
+        let how = DRAWN[usize::from(chance[0]) % DRAWN.len()];
+        let (mut owner, mut refreshing) = (Browser::new(node(1)), Browser::new(node(2)));
+        owner.post(&path, &json!({})).await.expect(200);
+        refreshing.post(&path, &json!({})).await.expect(200);
+        let (before, ending) = (refreshing.session(), end(how, owner, node(1).auth.clone(), passwords));
+        let (mut logging_in, password) = (Browser::new(node(3)), passwords[0]);
+
+        // For the same reason not every round has a login.
+        let login = spawn(after_a_while(chance[9], async move {
+            let takes_part = chance[10].is_multiple_of(3);
+            if takes_part { Some(logging_in.login_with("alice@example.com", password).await) } else { None }
+        }));
+        let refresh = spawn(after_a_while(chance[11], async move { refreshing.refresh().await }));
+        let replaced_by = after_a_while(chance[12], ending).await;
+        let (login, refresh) = (login.await.unwrap(), refresh.await.unwrap());
+
+        let case = format!("round {round}, {how:?}: {login:?}, {refresh:?}");
+        assert!([200, 401].contains(&refresh.status), "{case}");
+        assert!(login.iter().all(|login| [200, 401].contains(&login.status)), "{case}");
+        assert_eq!(app.db_count(TOKENS_OF_ENDED_SESSIONS), 0, "{case}");
+        let mut live = live_sessions(&app, &user);
+        if how == End::Everywhere {
+            // The same password lets in again whoever comes afterwards.
+            live.retain(|session| started_before_the_end_of(&app, session, &before));
+        }
+        assert_eq!(live, Vec::from_iter(replaced_by), "{case}");
+        match how {
+            End::NewPassword => passwords.swap(0, 1),
+            End::Disabled => app.auth.enable_user(user.parse().unwrap()).await.unwrap(),
+            End::Everywhere => {}
+        }
+    }
+}
+
+fn started_before_the_end_of(app: &TestApp, session: &str, ended: &str) -> bool {
+    let sql = format!(
+        "SELECT count(*) AS value FROM authflow.sessions one, authflow.sessions other
+         WHERE one.id = '{session}' AND other.id = '{ended}' AND one.created_at < other.revoked_at"
+    );
+    app.db_count(&sql) > 0
+}
