@@ -5,3 +5,4 @@
 pub(crate) mod app;
 pub(crate) mod bare_jwt;
 pub(crate) mod database;
+pub(crate) mod node;
