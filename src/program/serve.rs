@@ -8,7 +8,7 @@ use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
 use actix_web::middleware::{Logger, Next, from_fn};
-use actix_web::{App, HttpResponse, HttpServer, ResponseError as _, web};
+use actix_web::{App, HttpResponse, HttpServer, Resource, ResponseError as _, web};
 use serde_json::json;
 
 use super::environment::Environment;
@@ -47,10 +47,20 @@ pub(crate) async fn serve() -> Result {
 fn routes(app: &mut web::ServiceConfig, auth: &Auth) {
     app.app_data(web::Data::new(auth.clone()))
         .configure(auth.routes("/auth"))
-        .route("/healthz", web::get().to(healthz))
-        .route("/readyz", web::get().to(readyz))
+        .service(probe("/healthz").route(web::get().to(healthz)).route(web::head().to(healthz)))
+        .service(probe("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)))
         .service(web::scope("/api").wrap(auth.guard()).route("/me", web::get().to(me)))
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
+}
+
+/// What is asked by GET, and by HEAD where only the status is of interest.
+fn probe(path: &str) -> Resource {
+    let refuse = || async {
+        let mut refusal = AuthError::from(ErrorCode::MethodNotAllowed).error_response();
+        refusal.headers_mut().insert(header::ALLOW, header::HeaderValue::from_static("GET, HEAD"));
+        refusal
+    };
+    web::resource(path).default_service(web::to(refuse))
 }
 
 /// Who asked for which path, and what became of it. Not the query, into which a client may have put a token.

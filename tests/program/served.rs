@@ -45,6 +45,9 @@ fn health_and_the_guarded_route_are_there() {
     let mut served = Served::with(&[]);
     for path in ["/healthz", "/readyz"] {
         assert_eq!(served.send(&Request::get(path)).expect(200).header("cache-control"), "no-store");
+        served.send(&Request::new("HEAD", path)).expect(200);
+        let refused = served.send(&Request::new("POST", path)).problem(405, "method_not_allowed");
+        assert_eq!(refused.header("allow"), "GET, HEAD");
     }
     let refused = served.send(&Request::get("/api/me")).problem(401, "unauthorized");
     assert_eq!(refused.header("www-authenticate"), "Bearer");
