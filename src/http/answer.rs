@@ -89,7 +89,11 @@ impl Responder for SessionTokens {
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
         let mut response = tokens(StatusCode::OK, &self.grant, &self.cookie);
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        for (name, value) in
+            [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")]
+        {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
         response
     }
 }

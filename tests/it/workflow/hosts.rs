@@ -76,6 +76,7 @@ async fn a_host_starts_sessions_for_whom_it_has_authenticated() {
         let answer = client.post(&path, &serde_json::json!({})).await.expect(200);
 
         assert_eq!(answer.header("cache-control"), "no-store");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.set_cookie().is_some(), transport == "cookie");
         assert_eq!(client.user(), user.id.to_string());
         client.call_api().await.expect(200);
