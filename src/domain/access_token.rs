@@ -3,10 +3,9 @@
 //! `jsonwebtoken` signs and checks signatures. Everything it is lenient about (form, `typ`, critical headers, types of
 //! claims, times, duplicate members) is decided here.
 
-use serde::Deserialize;
-
 use crate::domain::claims::Claims;
 use crate::domain::clock::UnixSeconds;
+use crate::domain::compact::Header;
 use crate::domain::keys::KeySet;
 #[cfg(feature = "jwks-fetch")]
 use crate::domain::keys::MAX_KID_BYTES;
@@ -58,7 +57,7 @@ impl AccessTokenRules {
         let token = compact::split(token).ok_or(TokenRefused::Invalid)?;
         let header: Header = json::from_slice(&token.header).map_err(|_| TokenRefused::Invalid)?;
         let key = keys.find(&header.kid).ok_or(TokenRefused::Invalid)?;
-        let pinned = header.alg == key.algorithm().as_str() && header.is_access_token();
+        let pinned = header.alg == key.algorithm().as_str() && is_access_token(&header);
         if !pinned || !key.verify(token.signed, token.signature) {
             return Err(TokenRefused::Invalid);
         }
@@ -95,25 +94,13 @@ impl AccessTokenRules {
 pub(crate) fn unverified_key_id(token: &str) -> Option<String> {
     let token = compact::split(token)?;
     let header: Header = json::from_slice(&token.header).ok()?;
-    header.is_access_token().then_some(header.kid).filter(|kid| kid.len() <= MAX_KID_BYTES)
+    is_access_token(&header).then_some(header.kid).filter(|kid| kid.len() <= MAX_KID_BYTES)
 }
 
-/// The header of a token: these members and no others. Keys and certificates in it (`jwk`, `jku`, `x5u`, `x5c`),
-/// extensions (`crit`, `b64`) and encryption (`enc`, `zip`, `cty`) are thereby refused (RFC 8725 §3.10).
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
-}
-
-impl Header {
-    /// Media types are compared without case, and `application/` may be left out (RFC 7515 §4.1.9).
-    fn is_access_token(&self) -> bool {
-        let typ = self.typ.to_ascii_lowercase();
-        typ.strip_prefix("application/").unwrap_or(&typ) == TYP
-    }
+/// Media types are compared without case, and `application/` may be left out (RFC 7515 §4.1.9).
+fn is_access_token(header: &Header) -> bool {
+    let typ = header.typ.to_ascii_lowercase();
+    typ.strip_prefix("application/").unwrap_or(&typ) == TYP
 }
 
 #[cfg(test)]

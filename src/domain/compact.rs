@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Deserialize;
 
 /// No token longer than this many bytes is looked at.
 pub(crate) const MAX_BYTES: usize = 8 * 1024;
@@ -16,6 +17,16 @@ pub(crate) struct Unverified<'a> {
     pub(crate) signed: &'a [u8],
     /// The signature, still in base64url.
     pub(crate) signature: &'a str,
+}
+
+/// The header of every token of ours: these members and no others. Keys and certificates in it (`jwk`, `jku`, `x5u`, `x5c`),
+/// extensions (`crit`, `b64`) and encryption (`enc`, `zip`, `cty`) are thereby refused (RFC 8725 §3.10).
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Header {
+    pub(crate) alg: String,
+    pub(crate) typ: String,
+    pub(crate) kid: String,
 }
 
 /// Splits a token into exactly three non-empty segments of canonical, unpadded base64url.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::domain::clock::UnixSeconds;
+use crate::domain::compact::Header;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::keys::{SigningKey, VerifyingKey};
 use crate::domain::refresh_token::{Generation, RefreshToken, RefreshTokenKeys};
@@ -53,14 +54,6 @@ struct Claims {
     iat: UnixSeconds,
     exp: UnixSeconds,
     token: String,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Header {
-    alg: String,
-    typ: String,
-    kid: String,
 }
 
 impl Envelopes {
