@@ -185,6 +185,14 @@ impl AuthError {
         Self { detail: Some(detail.into()), ..Self::from(code) }
     }
 
+    /// An error with a reason from further down, which is worded for the middle of a message.
+    pub(crate) fn with_reason(code: ErrorCode, reason: &str) -> Self {
+        let mut rest = reason.chars();
+        let first = rest.next().map(|letter| letter.to_ascii_uppercase());
+        let sentence: String = first.into_iter().chain(rest).chain(['.']).collect();
+        Self::with_detail(code, sentence)
+    }
+
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::from(ErrorCode::MethodNotAllowed) }
     }

@@ -166,7 +166,7 @@ impl From<ServiceError> for AuthError {
             }
         };
         Self::from(match rejected {
-            Rejected::WeakPassword(detail) => return Self::with_detail(ErrorCode::WeakPassword, detail),
+            Rejected::WeakPassword(detail) => return Self::with_reason(ErrorCode::WeakPassword, &detail),
             Rejected::EmailTaken => ErrorCode::EmailTaken,
             Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
             Rejected::WrongPassword => ErrorCode::WrongPassword,

@@ -19,7 +19,7 @@ pub(super) async fn register(
     Command(input): Command<Credentials>,
 ) -> Result<HttpResponse, AuthError> {
     let email = Email::parse(&input.email)
-        .map_err(|invalid| AuthError::with_detail(ErrorCode::InvalidEmail, invalid.to_string()))?;
+        .map_err(|invalid| AuthError::with_reason(ErrorCode::InvalidEmail, &invalid.to_string()))?;
     let client = state.client(&request);
     let session = input.session_request(&state, &request)?;
     let canonical = email.canonical().to_owned();

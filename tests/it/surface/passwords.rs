@@ -39,6 +39,7 @@ async fn weak_passwords_are_refused_with_the_reason() {
             post(&app, "/auth/register", "Alice.Smith@Example.com", password).problem(422, "weak_password");
         let detail = reply.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(reason), "{password}: {detail}");
+        assert!(detail.starts_with("The ") && detail.ends_with('.'), "no sentence: {detail}");
         let repeated = password.len() > 8 && detail.to_lowercase().contains(&password.to_lowercase());
         assert!(!repeated, "the answer repeats {password}");
     }
