@@ -281,7 +281,8 @@ fn is_unavailable(error: &DieselError) -> bool {
     is_broken(error) || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
 }
 
-/// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first; the second is known by its message.
+/// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first; the second is known by its message,
+/// which is another where `lc_messages` are not English.
 fn is_lost_race(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
