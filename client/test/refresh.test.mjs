@@ -141,6 +141,25 @@ scenario("what one user began is not finished in the name of another", async (se
   assert.equal(auth.session.user.email, "bob@example.com");
 });
 
+scenario("nor is a stream begun, or another library's call repeated", async (service, browser) => {
+  for (const act of [
+    async (auth) => (await call(auth, { method: "POST", body: new Blob(["pay"]).stream(), duplex: "half" })).status,
+    (auth) => auth.getAccessToken({ refused: browser.stored.token }),
+  ]) {
+    const auth = await browser.loggedIn();
+    browser.letExpire();
+    let answer;
+    service.next("/auth/refresh", (call, response, go) => (answer = go));
+    const late = act(auth);
+    await until(() => answer);
+    await browser.open({}, { locks: undefined }).login({ email: "bob@example.com", password: "right" });
+    answer();
+    assert([401, null].includes(await late));
+    assert.equal(auth.session.user.email, "bob@example.com");
+    assert(!service.requests.some(({ path, token }) => path === "/api" && token === browser.stored.token));
+  }
+});
+
 scenario("whoever waits for a refresh may stop waiting, and the others go on", async (service, browser) => {
   const auth = await browser.loggedIn();
   browser.letExpire();
