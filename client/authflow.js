@@ -472,17 +472,22 @@ async function patiently(platform, attempt) {
   }
 }
 
-/** Rests after failures, longer each time. */
+/** Rests after failures, longer each time; forgets them after a while without. */
 class Breaker {
   #platform;
+  #tolerated;
   #failures = 0;
   #until = 0;
   /** @type {AuthError | undefined} */
   #error;
 
-  /** @param {Platform} platform */
-  constructor(platform) {
+  /**
+   * @param {Platform} platform
+   * @param {number} [tolerated] How many failures it does not rest after.
+   */
+  constructor(platform, tolerated = 0) {
     this.#platform = platform;
+    this.#tolerated = tolerated;
   }
 
   /** Throws what failed last, while it rests. */
@@ -495,10 +500,13 @@ class Breaker {
 
   /** @param {AuthError} error */
   failed(error) {
-    const rest = pause(FIRST_REST, this.#failures, this.#platform.random());
+    const now = this.#platform.ticks();
+    if (now - this.#until > LONGEST_REST) this.#failures = 0;
+    const beyond = this.#failures - this.#tolerated;
+    const rest = beyond < 0 ? 0 : pause(FIRST_REST, beyond, this.#platform.random());
     const asked = Math.min(error.retryAfter * 1000, LONGEST_RETRY_AFTER);
     this.#failures += 1;
-    this.#until = this.#platform.ticks() + Math.max(Math.min(rest, LONGEST_REST), asked);
+    this.#until = now + Math.max(Math.min(rest, LONGEST_REST), asked);
     this.#error = error;
   }
 
@@ -543,6 +551,8 @@ const FINAL = ["session_revoked", "refresh_token_expired", "refresh_token_reused
 const DOUBTFUL = ["token_mismatch", "access_token_required", "token_invalid", "unauthorized"];
 /** How long such a login may take to store what it got, in milliseconds. */
 const SECOND_LOOK = 300;
+/** How many young tokens may be refused in a row before that is taken for something that no refresh mends. */
+const TOLERATED_STORM = 5;
 const NOT_RESUMABLE =
   "The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.";
 
@@ -570,7 +580,7 @@ class Refresher {
     this.#service = service;
     this.#platform = platform;
     this.#failures = new Breaker(platform);
-    this.#storms = new Breaker(platform);
+    this.#storms = new Breaker(platform, TOLERATED_STORM);
   }
 
   /**
@@ -615,7 +625,7 @@ class Refresher {
   async settle(used, refusal) {
     // A login or a new password in another tab may just have ended it, and not have stored yet what it got.
     if (this.#keeper.sync()?.session === used.session) await this.#tabs.exclusive(async () => {});
-    if (this.#keeper.sync()?.session === used.session) this.#end(used, refusal);
+    this.#end(used, refusal);
     return this.#keeper.sync();
   }
 
@@ -1108,7 +1118,8 @@ class Auth {
     }
     let grant = await abortable(this.#current(), call.signal);
     if (grant && !call.repeatable && this.#keeper.isSpent(grant)) {
-      grant = await abortable(this.#refresher.renew(grant), call.signal);
+      // If there is nothing better it is sent with what there is, so that the server says why not.
+      grant = ofSameUser(grant, await abortable(this.#refresher.renew(grant), call.signal)) ?? grant;
     }
     const response = await call.send(grant?.token);
     const next = grant && (await this.#afterAnswer(grant, response, call.signal));
@@ -1136,7 +1147,7 @@ class Auth {
         ? new AuthError("token_expired", "The access token was refused.", { status: 401 })
         : undefined;
     if (!refusal && !this.#keeper.isSpent(grant)) return grant.token;
-    return (await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
+    return ofSameUser(grant, await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
   };
 
   /**
@@ -1230,8 +1241,7 @@ class Auth {
     } else if (refusal.status === 401 && refusal.code === "session_revoked") {
       next = await this.#refresher.settle(grant, refusal);
     }
-    // What one user began is not finished in the name of another, who has logged in meanwhile.
-    return next?.user.id === grant.user.id ? next : null;
+    return ofSameUser(grant, next);
   }
 
   /** @param {Ending | { started: string }} message */
@@ -1249,6 +1259,16 @@ class Auth {
   #listen(type, listener) {
     this.#platform.events?.addEventListener(type, listener, { signal: this.#closed.signal });
   }
+}
+
+/**
+ * What one user began is not finished in the name of another, who has logged in meanwhile.
+ *
+ * @param {Grant} grant
+ * @param {Grant | null} next
+ */
+function ofSameUser(grant, next) {
+  return next?.user.id === grant.user.id ? next : null;
 }
 
 /** @param {string | URL} address */

@@ -129,7 +129,8 @@ export class Auth {
     }
     let grant = await abortable(this.#current(), call.signal);
     if (grant && !call.repeatable && this.#keeper.isSpent(grant)) {
-      grant = await abortable(this.#refresher.renew(grant), call.signal);
+      // If there is nothing better it is sent with what there is, so that the server says why not.
+      grant = ofSameUser(grant, await abortable(this.#refresher.renew(grant), call.signal)) ?? grant;
     }
     const response = await call.send(grant?.token);
     const next = grant && (await this.#afterAnswer(grant, response, call.signal));
@@ -157,7 +158,7 @@ export class Auth {
         ? new AuthError("token_expired", "The access token was refused.", { status: 401 })
         : undefined;
     if (!refusal && !this.#keeper.isSpent(grant)) return grant.token;
-    return (await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
+    return ofSameUser(grant, await abortable(this.#refresher.renew(grant, refusal), signal))?.token ?? null;
   };
 
   /**
@@ -251,8 +252,7 @@ export class Auth {
     } else if (refusal.status === 401 && refusal.code === "session_revoked") {
       next = await this.#refresher.settle(grant, refusal);
     }
-    // What one user began is not finished in the name of another, who has logged in meanwhile.
-    return next?.user.id === grant.user.id ? next : null;
+    return ofSameUser(grant, next);
   }
 
   /** @param {Ending | { started: string }} message */
@@ -270,6 +270,16 @@ export class Auth {
   #listen(type, listener) {
     this.#platform.events?.addEventListener(type, listener, { signal: this.#closed.signal });
   }
+}
+
+/**
+ * What one user began is not finished in the name of another, who has logged in meanwhile.
+ *
+ * @param {Grant} grant
+ * @param {Grant | null} next
+ */
+function ofSameUser(grant, next) {
+  return next?.user.id === grant.user.id ? next : null;
 }
 
 /** @param {string | URL} address */

@@ -30,17 +30,22 @@ export async function patiently(platform, attempt) {
   }
 }
 
-/** Rests after failures, longer each time. */
+/** Rests after failures, longer each time; forgets them after a while without. */
 export class Breaker {
   #platform;
+  #tolerated;
   #failures = 0;
   #until = 0;
   /** @type {AuthError | undefined} */
   #error;
 
-  /** @param {Platform} platform */
-  constructor(platform) {
+  /**
+   * @param {Platform} platform
+   * @param {number} [tolerated] How many failures it does not rest after.
+   */
+  constructor(platform, tolerated = 0) {
     this.#platform = platform;
+    this.#tolerated = tolerated;
   }
 
   /** Throws what failed last, while it rests. */
@@ -53,10 +58,13 @@ export class Breaker {
 
   /** @param {AuthError} error */
   failed(error) {
-    const rest = pause(FIRST_REST, this.#failures, this.#platform.random());
+    const now = this.#platform.ticks();
+    if (now - this.#until > LONGEST_REST) this.#failures = 0;
+    const beyond = this.#failures - this.#tolerated;
+    const rest = beyond < 0 ? 0 : pause(FIRST_REST, beyond, this.#platform.random());
     const asked = Math.min(error.retryAfter * 1000, LONGEST_RETRY_AFTER);
     this.#failures += 1;
-    this.#until = this.#platform.ticks() + Math.max(Math.min(rest, LONGEST_REST), asked);
+    this.#until = now + Math.max(Math.min(rest, LONGEST_REST), asked);
     this.#error = error;
   }
 

@@ -12,6 +12,8 @@ const FINAL = ["session_revoked", "refresh_token_expired", "refresh_token_reused
 const DOUBTFUL = ["token_mismatch", "access_token_required", "token_invalid", "unauthorized"];
 /** How long such a login may take to store what it got, in milliseconds. */
 const SECOND_LOOK = 300;
+/** How many young tokens may be refused in a row before that is taken for something that no refresh mends. */
+const TOLERATED_STORM = 5;
 const NOT_RESUMABLE =
   "The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.";
 
@@ -39,7 +41,7 @@ export class Refresher {
     this.#service = service;
     this.#platform = platform;
     this.#failures = new Breaker(platform);
-    this.#storms = new Breaker(platform);
+    this.#storms = new Breaker(platform, TOLERATED_STORM);
   }
 
   /**
@@ -84,7 +86,7 @@ export class Refresher {
   async settle(used, refusal) {
     // A login or a new password in another tab may just have ended it, and not have stored yet what it got.
     if (this.#keeper.sync()?.session === used.session) await this.#tabs.exclusive(async () => {});
-    if (this.#keeper.sync()?.session === used.session) this.#end(used, refusal);
+    this.#end(used, refusal);
     return this.#keeper.sync();
   }
 

@@ -64,6 +64,12 @@ scenario("a session that was not ended at the service goes on here", async (serv
   const auth = await browser.loggedIn();
   service.next("/auth/sessions", (call, response) => service.problem(response, 503, "storage_unavailable"));
   await refused(auth.sessions.revokeAll(), "storage_unavailable");
+  // Not even where a fault has the code of a refusal.
+  for (const code of ["token_expired", "session_revoked"]) {
+    service.next("/auth/sessions", (call, response) => service.problem(response, 500, code));
+    await refused(auth.sessions.revokeAll(), code);
+  }
+  assert.equal(service.count("/auth/refresh"), 0);
   assert.equal(auth.session.id, "s1");
 });
 

@@ -193,6 +193,24 @@ scenario("after failures it rests, longer each time and for a minute at most", a
   assert.equal((await call(auth)).status, 200);
 });
 
+scenario("after a success it starts with a short rest again", async (service, browser) => {
+  service.life = 5;
+  const auth = await browser.loggedIn();
+  browser.random = 1;
+  for (const rest of [1, 2]) {
+    browser.letExpire();
+    meet(service, REFRESH, PATIENCE, cut);
+    await refused(auth.fetch("/api"), "network");
+    assert.equal((await refused(auth.fetch("/api"), "network")).retryAfter, rest);
+    browser.pass(rest * 1000);
+  }
+  assert.equal((await call(auth)).status, 200);
+  browser.letExpire();
+  meet(service, REFRESH, PATIENCE, cut);
+  await refused(auth.fetch("/api"), "network");
+  assert.equal((await refused(auth.fetch("/api"), "network")).retryAfter, 1);
+});
+
 scenario("with the network the patience comes back", async (service, browser) => {
   const auth = await browser.loggedIn();
   browser.letExpire();

@@ -99,7 +99,7 @@ fn cors(config: &AuthConfig) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .expose_headers([header::DATE, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
         .max_age(600);
     if config.origins_allowed().is_empty() {
         return cors;
@@ -139,6 +139,7 @@ mod tests {
 
     use super::*;
 
+    /// The lines of an answer that are about other origins.
     async fn cors_headers(allowed: &[&str], origin: &str) -> Vec<String> {
         let secret = ServerSecret::new("9mZ2vQ4tXb7LwKc1RyHn6GsJ0pDfAeUo").unwrap();
         let allowed = allowed.iter().map(|origin| (*origin).to_owned()).collect();
@@ -150,15 +151,21 @@ mod tests {
         let app = init_service(app).await;
         let request = TestRequest::get().uri("/").insert_header((header::ORIGIN, origin)).to_request();
         let response = call_service(&app, request).await;
-        let names = response.headers().keys().map(|name| name.as_str().to_owned());
-        names.filter(|name| name.starts_with("access-control-")).collect()
+        let lines =
+            response.headers().iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
+        lines.filter(|line| line.starts_with("access-control-")).collect()
     }
 
     #[actix_web::test]
     async fn only_a_listed_origin_gets_cors_headers() {
         let listed = cors_headers(&["https://app.example.com"], "https://app.example.com").await;
-        assert!(listed.contains(&"access-control-allow-origin".to_owned()));
-        assert!(listed.contains(&"access-control-allow-credentials".to_owned()));
+        assert!(listed.contains(&"access-control-allow-origin: https://app.example.com".to_owned()));
+        assert!(listed.contains(&"access-control-allow-credentials: true".to_owned()));
+        // By which the browser client knows the time, and how long to wait.
+        for readable in ["date", "retry-after"] {
+            let line = |line: &&String| line.starts_with("access-control-expose-headers: ");
+            assert!(listed.iter().find(line).is_some_and(|line| line.contains(readable)), "{listed:?}");
+        }
         assert!(cors_headers(&["https://app.example.com"], "https://evil.example").await.is_empty());
         assert!(cors_headers(&[], "https://app.example.com").await.is_empty());
     }

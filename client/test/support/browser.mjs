@@ -2,6 +2,9 @@
 // unless a test lets it pass; pauses take no time, and time-outs come when the test says so.
 import { Auth } from "../../src/auth.js";
 
+/** How long a test waits for what takes a moment, in milliseconds. */
+const PATIENCE = 10_000;
+
 export class Browser {
   now = Date.parse("2026-06-01T12:00:00Z");
   ticks = 0;
@@ -152,7 +155,11 @@ export class Browser {
   }
 }
 
-/** Waits until something holds, for as long as the test may take. */
+/** Waits until something holds. */
 export async function until(holds) {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 1));
+  const deadline = performance.now() + PATIENCE;
+  while (!holds()) {
+    if (performance.now() > deadline) throw new Error(`it never came to hold: ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }

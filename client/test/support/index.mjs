@@ -21,12 +21,15 @@ export function scenario(name, act) {
 }
 
 /** Asserts that this ends in an `AuthError` of this code, and returns it. */
-export async function refused(promise, code) {
+export const refused = (promise, code) => refusedBy(AuthError, promise, code);
+
+/** The same for the `AuthError` of another copy of the client. */
+export async function refusedBy(kind, promise, code) {
   const error = await promise.then(
     (value) => assert.fail(`got ${JSON.stringify(value)} instead of ${code}`),
     (error) => error,
   );
-  assert(error instanceof AuthError, String(error?.stack ?? error));
+  assert(error instanceof kind, String(error?.stack ?? error));
   assert.equal(error.code, code, error.message);
   return error;
 }
