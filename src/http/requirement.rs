@@ -29,10 +29,10 @@ pub(super) struct Moment {
 }
 
 impl Requirement {
-    pub(super) fn check(&self, claims: &Claims, Moment { now, lag }: Moment) -> Result<(), AuthError> {
+    pub(super) fn check(&self, claims: &Claims, moment: Moment) -> Result<(), AuthError> {
         match self {
             #[cfg(feature = "issuer")]
-            Self::Live if lag.is_some_and(|lag| lag < MAX_LAG) => Ok(()),
+            Self::Live if moment.lag.is_some_and(|lag| lag < MAX_LAG) => Ok(()),
             #[cfg(feature = "issuer")]
             Self::Live => {
                 let detail = "It cannot be known whether the session still lives; try again.";
@@ -45,7 +45,7 @@ impl Requirement {
                 let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{}\"", quoted(scope));
                 Err(AuthError::insufficient("A scope is missing.", Some(challenge)))
             }
-            Self::Fresh(age) if is_fresh(claims, *age, now) => Ok(()),
+            Self::Fresh(age) if is_fresh(claims, *age, moment.now) => Ok(()),
             Self::Fresh(age) => {
                 let seconds = age.as_secs();
                 let challenge =

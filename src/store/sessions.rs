@@ -155,10 +155,17 @@ statement! {
 }
 
 statement! {
+    /// Ends one session. Has its lock before it takes the time: reuse ends a session in no transaction of its own, and so
+    /// nothing else bounds how long after its timestamp the row becomes visible to the nodes that look for it.
     Revoke { session_id: SqlUuid = Uuid, reason: Text = &'static str } -> SqlUuid,
-    " UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
-      FROM input WHERE s.id = input.session_id AND s.revoked_at IS NULL
-      RETURNING s.user_id"
+    ", own AS MATERIALIZED (
+        SELECT s.id FROM authflow.sessions s, input
+        WHERE s.id = input.session_id AND s.revoked_at IS NULL
+        FOR NO KEY UPDATE OF s
+    )
+    UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+    FROM input, own WHERE s.id = own.id AND s.revoked_at IS NULL
+    RETURNING s.user_id"
 }
 
 statement! {

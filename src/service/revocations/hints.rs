@@ -69,8 +69,6 @@ fn run(
         let ended = connected.and_then(|listener| {
             rest = FIRST_REST;
             listening.store(true, Ordering::Relaxed);
-            // What was told while nobody listened.
-            inbox.ring();
             attend(listener, outbox, inbox)
         });
         listening.store(false, Ordering::Relaxed);
@@ -81,6 +79,10 @@ fn run(
         }
         rest = (rest * 2).min(LONGEST_REST);
         connected = Listener::connect(url);
+        if connected.is_ok() {
+            // What was told while nobody listened.
+            inbox.ring();
+        }
     }
 }
 
@@ -90,7 +92,7 @@ fn attend(mut listener: Listener, outbox: &Bell, inbox: &Bell) -> Result<(), Sto
         match outbox.wait(STEP) {
             Woken::Rung => {
                 listener.notify()?;
-                // One tells of everything that ends in the next moment as well: the readers take as long to look again.
+                // What ends in the meantime is told with one more.
                 if outbox.rest(STEP) {
                     return Ok(());
                 }

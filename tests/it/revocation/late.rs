@@ -112,3 +112,28 @@ async fn an_end_does_not_wait_for_ever_for_a_lock() {
     browser.clone().logout().await.expect(204);
     is_refused(&browser, &app).await;
 }
+
+/// It is one statement in no transaction, which waits for the lock as long as it takes.
+#[actix_web::test]
+async fn an_end_by_reuse_that_waits_for_a_lock_has_the_time_after_it() {
+    let app = TestApp::start().await;
+    let thief = Browser::signed_up(&app, "alice@example.com").await;
+    let mut owner = thief.clone();
+    for _ in 0..2 {
+        owner.refresh().await.expect(200);
+        app.db_age_session(&thief.session(), 31);
+    }
+    let mut held = app.db_connect();
+    let lock = format!("BEGIN; SELECT FROM authflow.sessions WHERE id = '{}' FOR SHARE", thief.session());
+    held.batch_execute(&lock).unwrap();
+    let mut late = thief.clone();
+
+    let reuse = actix_web::rt::spawn(async move { late.refresh().await });
+    eventually("it waits", async || app.db_waiting_for_locks() > 0).await;
+    held.batch_execute("CREATE TABLE released AS SELECT clock_timestamp() AS at; COMMIT").unwrap();
+
+    reuse.await.unwrap().refused(401, "refresh_token_reused");
+    let after = "SELECT count(*) AS value FROM authflow.sessions, released WHERE revoked_at > at";
+    assert_eq!(app.db_count(after), 1);
+    is_refused(&thief, &app).await;
+}
