@@ -141,6 +141,9 @@ impl Service {
             if let Some(live) = session.rotate(rotation)? {
                 return Ok(Refreshed::Granted { session: live, token: successor.clone(), again: false });
             }
+            // The second look takes its own time for the one at which the client came. After a long wait that is too late: the
+            // client has been answered and has come back elsewhere, and its own rotation would look like a theft.
+            session.still_awaited()?;
             let generation = rotation.presented.generation;
             let read = session.read_chain(rotation.session, generation, &rotation.signed_by)?;
             let owner = read.as_ref().map(|read| read.live.user);

@@ -7,6 +7,8 @@
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
+use super::StoreError;
+
 thread_local! {
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
 }
@@ -28,6 +30,14 @@ pub(crate) fn until<T>(deadline: Instant, work: impl FnOnce() -> T) -> T {
 /// How long something may still wait before it begins; zero if it must not begin any more. `None` where nobody waits.
 pub(super) fn remaining() -> Option<Duration> {
     DEADLINE.get().map(|deadline| deadline.saturating_duration_since(Instant::now()))
+}
+
+/// Fails where whoever asked has been answered.
+pub(super) fn still_awaited() -> Result<(), StoreError> {
+    match remaining() {
+        Some(Duration::ZERO) => Err(StoreError::Unavailable("the caller has been answered".into())),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]

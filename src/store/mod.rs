@@ -184,11 +184,9 @@ impl Store {
     }
 
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+        deadline::still_awaited()?;
         let patience =
             deadline::remaining().unwrap_or(self.options.pool_timeout).min(self.options.pool_timeout);
-        if patience.is_zero() {
-            return Err(StoreError::Unavailable("the caller has been answered".into()));
-        }
         self.pool.get_timeout(patience).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
@@ -209,6 +207,11 @@ impl Session<'_> {
     /// Asks the database for a sign of life.
     pub(crate) fn ping(&mut self) -> Result<(), StoreError> {
         Ok(ping(self.connection)?)
+    }
+
+    /// Fails where whoever asked has been answered, between two statements of which the second must not begin then.
+    pub(crate) fn still_awaited(&self) -> Result<(), StoreError> {
+        deadline::still_awaited()
     }
 
     /// The connection itself, for hooks of the host that run in the same transaction.

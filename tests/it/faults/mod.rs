@@ -2,6 +2,7 @@
 
 mod cost;
 mod hashing;
+mod late;
 mod lost_answers;
 mod outage;
 mod pooler;
