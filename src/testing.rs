@@ -18,6 +18,8 @@
 
 #[doc(hidden)]
 pub mod internals;
+#[doc(hidden)]
+pub mod rule;
 mod server;
 mod template;
 
