@@ -86,3 +86,27 @@ scenario("options that can mean nothing are refused", async (service, browser) =
   }
   assert.throws(() => browser.open({ base: "/auth" }, { here: undefined }), { name: "TypeError", message: /absolute/ });
 });
+
+scenario(
+  "what the service is asked carries the cookie, is kept by no cache and follows no redirect",
+  async (service, browser) => {
+    const asked = [];
+    const { fetch } = browser.open().platform;
+    const auth = browser.open({ fetch: (input, init) => (asked.push(init), fetch(input, init)) });
+    await auth.login({ email: "alice@example.com", password: "right" });
+    await auth.getAccessToken({ refused: "at1" });
+    await auth.sessions.list();
+    await auth.logout();
+    for (const { credentials, cache, redirect } of asked) {
+      assert.deepEqual([credentials, cache, redirect], ["include", "no-store", "manual"]);
+    }
+    // What sets or removes a cookie does so even if the page is left meanwhile.
+    const outlives = asked.map(({ method, keepalive }) => [method, keepalive]);
+    assert.deepEqual(outlives, [
+      ["POST", true],
+      ["POST", true],
+      ["GET", false],
+      ["POST", true],
+    ]);
+  },
+);
