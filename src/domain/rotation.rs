@@ -86,6 +86,27 @@ impl Refusal {
             Self::Invalid | Self::Revoked(_) | Self::UserDisabled | Self::Expired => None,
         }
     }
+
+    /// Why the session has ended, as its row says or is going to say. `None` where that is not known.
+    pub(crate) fn reason(self, chain: Option<&Chain>) -> Option<RevocationReason> {
+        match self {
+            Self::Invalid => None,
+            Self::Revoked(reason) => Some(reason),
+            Self::UserDisabled => Some(RevocationReason::UserDisabled),
+            Self::Expired => chain.map(Chain::end_by_time),
+            Self::Reused | Self::NewerThanDatabase => self.ends_session(),
+        }
+    }
+}
+
+impl Chain {
+    /// Which of its two ends is the nearer one, as housekeeping notes it down.
+    fn end_by_time(&self) -> RevocationReason {
+        match &self.newest {
+            Some(newest) if newest.expires_at < self.expires_at => RevocationReason::Idle,
+            _ => RevocationReason::Expired,
+        }
+    }
 }
 
 /// Applies the rule. `grace` is the window in which the predecessor still counts; `chain` is `None` for a session that

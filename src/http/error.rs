@@ -9,6 +9,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 
 use crate::domain::access_token::TokenRefused;
+#[cfg(feature = "issuer")]
+use crate::domain::session::RevocationReason;
 
 /// The machine-readable name of an error. Clients branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,6 +170,8 @@ impl ErrorCode {
 pub struct AuthError {
     code: ErrorCode,
     detail: Option<Cow<'static, str>>,
+    /// Why the session has ended, where that may be told.
+    reason: Option<&'static str>,
     /// For 405: the methods that are allowed.
     allow: Option<&'static str>,
     /// For 403: what would be sufficient, as a Bearer challenge.
@@ -193,6 +197,12 @@ impl AuthError {
         Self::with_detail(code, sentence)
     }
 
+    /// The end of a session, with its reason if that is known. For whoever has shown a genuine refresh token of it.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn session_over(code: ErrorCode, reason: Option<RevocationReason>) -> Self {
+        Self { reason: reason.map(RevocationReason::as_str), ..Self::from(code) }
+    }
+
     pub(crate) fn method_not_allowed(allow: &'static str) -> Self {
         Self { allow: Some(allow), ..Self::from(ErrorCode::MethodNotAllowed) }
     }
@@ -209,7 +219,7 @@ impl AuthError {
 
 impl From<ErrorCode> for AuthError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, detail: None, allow: None, challenge: None }
+        Self { code, detail: None, reason: None, allow: None, challenge: None }
     }
 }
 
@@ -240,6 +250,9 @@ struct Problem<'a> {
     status: u16,
     code: &'a str,
     detail: &'a str,
+    /// An extension member (RFC 9457 §3.2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 impl ResponseError for AuthError {
@@ -256,6 +269,7 @@ impl ResponseError for AuthError {
             status: status.as_u16(),
             code,
             detail: self.detail(),
+            reason: self.reason,
         };
         let mut response = HttpResponse::build(status);
         response

@@ -13,7 +13,7 @@ use super::error::{AuthError, ErrorCode};
 use super::gate::{Gate, Limits, NotDone};
 use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
-use crate::domain::session::Device;
+use crate::domain::session::{Device, RevocationReason};
 use crate::domain::verifier::Verifier;
 use crate::service::error::{Rejected, ServiceError};
 use crate::service::revocations::Announcer;
@@ -172,9 +172,13 @@ impl From<ServiceError> for AuthError {
             Rejected::WrongPassword => ErrorCode::WrongPassword,
             Rejected::HostRefused => ErrorCode::Forbidden,
             Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,
-            Rejected::RefreshTokenExpired => ErrorCode::RefreshTokenExpired,
-            Rejected::RefreshTokenReused => ErrorCode::RefreshTokenReused,
-            Rejected::SessionRevoked => ErrorCode::SessionRevoked,
+            Rejected::RefreshTokenExpired(reason) => {
+                return Self::session_over(ErrorCode::RefreshTokenExpired, reason);
+            }
+            Rejected::RefreshTokenReused => {
+                return Self::session_over(ErrorCode::RefreshTokenReused, Some(RevocationReason::Reuse));
+            }
+            Rejected::SessionRevoked(reason) => return Self::session_over(ErrorCode::SessionRevoked, reason),
             Rejected::TokenMismatch => ErrorCode::TokenMismatch,
             Rejected::UnknownUser | Rejected::UnknownSession => ErrorCode::NotFound,
         })

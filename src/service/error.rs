@@ -1,5 +1,6 @@
 //! What an operation may end with besides success.
 
+use crate::domain::session::RevocationReason;
 use crate::store::StoreError;
 
 /// An outcome that the caller is told about. Nothing has gone wrong on our side.
@@ -17,12 +18,12 @@ pub(crate) enum Rejected {
     HostRefused,
     /// Not a refresh token of a session of this transport.
     RefreshTokenInvalid,
-    /// The idle or the absolute life of the session is over.
-    RefreshTokenExpired,
+    /// The idle or the absolute life of the session is over; which, if that is known.
+    RefreshTokenExpired(Option<RevocationReason>),
     /// A retired refresh token: its session has been ended.
     RefreshTokenReused,
-    /// The session was ended before, or its user disabled.
-    SessionRevoked,
+    /// The session was ended before, or its user disabled; why, where a genuine refresh token asks.
+    SessionRevoked(Option<RevocationReason>),
     /// The access token names another user than the session's.
     TokenMismatch,
     /// No such user.

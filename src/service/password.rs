@@ -34,7 +34,7 @@ impl Service {
         session: SessionId,
     ) -> Result<OwnAccount, ServiceError> {
         let account = self.store.run(|connection| connection.find_own_account(user, session))?;
-        account.ok_or(Rejected::SessionRevoked.into())
+        account.ok_or(Rejected::SessionRevoked(None).into())
     }
 
     /// Second step: checks the current password and hashes the new one. A weak new one is refused first: otherwise whoever
@@ -91,7 +91,7 @@ impl Service {
                 Change::SessionEnded => Ok(match session.find_started(&new)? {
                     // By this very change, whose answer was lost.
                     Started::Live { session: live, .. } => Changed::Live(self.admit(live)?),
-                    Started::Refused => Changed::Refused(Rejected::SessionRevoked),
+                    Started::Refused => Changed::Refused(Rejected::SessionRevoked(None)),
                 }),
                 Change::Outdated => Ok(Changed::Refused(Rejected::WrongPassword)),
             }

@@ -40,6 +40,8 @@ enum Refreshed {
 #[derive(Clone, Copy)]
 struct Refused {
     refusal: Refusal,
+    /// Why the session has ended, where it has.
+    reason: Option<RevocationReason>,
     /// Whose session it is, where it is known.
     owner: Option<UserId>,
     /// Whether this request has ended the session.
@@ -153,7 +155,12 @@ impl Service {
                 return Ok(Refreshed::Mismatch(named));
             }
             let chain = read.as_ref().map(|read| &read.chain);
-            let refusal = match (decide(&rotation.presented, chain, rotation.grace), read) {
+            let decision = decide(&rotation.presented, chain, rotation.grace);
+            let reason = match &decision {
+                Decision::Refuse(refusal) => refusal.reason(chain),
+                Decision::Rotate | Decision::SameAgain | Decision::SameSuccessor { .. } => None,
+            };
+            let refusal = match (decision, read) {
                 (Decision::Rotate, _) => continue,
                 (Decision::SameAgain, Some(read)) => return again(session, rotation, read, token.clone()),
                 (Decision::SameSuccessor { nonce, digest }, Some(read)) => {
@@ -166,7 +173,8 @@ impl Service {
                 (Decision::Refuse(refusal), _) => refusal,
                 (Decision::SameAgain | Decision::SameSuccessor { .. }, None) => Refusal::Invalid,
             };
-            return Ok(Refreshed::Refused(Refused { refusal, owner, ended: false }));
+            let refused = Refused { refusal, reason, owner, ended: false };
+            return Ok(Refreshed::Refused(refused));
         }
         Err(StoreError::Unavailable("a rotation kept losing its race".into()))
     }
@@ -188,10 +196,11 @@ fn again(
 
 impl Refused {
     fn outcome(self, session: SessionId) -> Outcome<Grant> {
-        let reason = self.refusal.ends_session();
-        let fact = reason.zip(self.owner).filter(|_| self.ended);
+        let ends = self.refusal.ends_session();
+        let fact = ends.zip(self.owner).filter(|_| self.ended);
         let fact = fact.map(|(reason, owner)| Fact::session_ended(session, owner, reason));
-        Outcome::new(Err(rejection(self.refusal).into()), reason.map(|_| session)).telling(fact)
+        let rejected = rejection(self.refusal, self.reason);
+        Outcome::new(Err(rejected.into()), ends.map(|_| session)).telling(fact)
     }
 }
 
@@ -203,30 +212,15 @@ fn mismatch(session: SessionId, named: UserId) -> Outcome<Grant> {
 
 /// The answer agrees with the reason that the session's row holds: an end by time that housekeeping has noted down is still
 /// an end by time.
-fn rejection(refusal: Refusal) -> Rejected {
+fn rejection(refusal: Refusal, reason: Option<RevocationReason>) -> Rejected {
     match refusal {
         Refusal::Invalid => Rejected::RefreshTokenInvalid,
         Refusal::Expired | Refusal::Revoked(RevocationReason::Idle | RevocationReason::Expired) => {
-            Rejected::RefreshTokenExpired
+            Rejected::RefreshTokenExpired(reason)
         }
         Refusal::Reused => Rejected::RefreshTokenReused,
-        Refusal::Revoked(_) | Refusal::UserDisabled | Refusal::NewerThanDatabase => Rejected::SessionRevoked,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_end_by_time_is_answered_alike_before_and_after_it_was_noted_down() {
-        for over in [Refusal::Expired, Refusal::Revoked(RevocationReason::Idle)] {
-            assert_eq!(rejection(over), Rejected::RefreshTokenExpired);
-        }
-        assert_eq!(rejection(Refusal::Revoked(RevocationReason::Expired)), Rejected::RefreshTokenExpired);
-        for ended in [RevocationReason::LoggedOut, RevocationReason::Evicted, RevocationReason::UserDisabled]
-        {
-            assert_eq!(rejection(Refusal::Revoked(ended)), Rejected::SessionRevoked);
+        Refusal::Revoked(_) | Refusal::UserDisabled | Refusal::NewerThanDatabase => {
+            Rejected::SessionRevoked(reason)
         }
     }
 }

@@ -3,6 +3,7 @@
 mod chain;
 mod forged;
 mod lifetimes;
+mod reasons;
 mod refused;
 mod secrets;
 mod window;

@@ -8,6 +8,7 @@ mod cookie_names;
 mod cookies;
 mod csrf;
 mod extractors;
+mod fuzz;
 mod hiding;
 mod host;
 mod http;

@@ -1,0 +1,170 @@
+//! Good requests to every route, spoilt at random in the places that a client fills: never a fault of the server, never a
+//! change in the database, and the connection goes on.
+//!
+//! So many as take some seconds; `PROPTEST_CASES` asks for more.
+
+mod spoil;
+
+use std::cell::RefCell;
+use std::env;
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestCaseError, TestRunner};
+use serde_json::json;
+
+use self::spoil::{Good, Spoiled, spoiled};
+use super::{Connection, Request};
+use crate::support::{Browser, PASSWORD, TestApp};
+
+const CASES: u32 = 400;
+const COOKIE: &str = "__Host-Http-refresh_token";
+
+/// Every route of the scope, and one of the application's behind the guard.
+const ROUTES: [(&str, &str); 12] = [
+    ("POST", "/auth/register"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/refresh"),
+    ("POST", "/auth/logout"),
+    ("POST", "/auth/password"),
+    ("GET", "/auth/me"),
+    ("GET", "/auth/sessions"),
+    ("DELETE", "/auth/sessions"),
+    ("DELETE", "/auth/sessions/{own}"),
+    ("GET", "/auth/.well-known/jwks.json"),
+    ("GET", "/api/me"),
+    ("POST", "/auth/refresh, as a phone"),
+];
+
+/// What a client keeps.
+struct Client {
+    access_token: String,
+    refresh_token: String,
+    session: String,
+}
+
+/// A user whose requests are spoilt, and another one who sees whether the server is well.
+struct Probe {
+    app: TestApp,
+    user: String,
+    password_hash: String,
+    browser: Client,
+    phone: Client,
+    witness: String,
+    connection: Connection,
+    before: Vec<String>,
+}
+
+impl Client {
+    /// Logged in by the host, which asks for no password.
+    fn start(connection: &mut Connection, user: &str, transport: &str) -> Client {
+        let reply =
+            connection.send(&Request::post(&format!("/host/login/{user}/{transport}"), "{}")).expect(200);
+        let json = reply.json();
+        let member = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
+        let cookie = reply.header("set-cookie").split(['=', ';']).nth(1).unwrap_or_default();
+        Client {
+            access_token: member("access_token"),
+            refresh_token: member("refresh_token") + cookie,
+            session: member("session_id"),
+        }
+    }
+}
+
+impl Probe {
+    async fn new() -> Probe {
+        let app = TestApp::start().await;
+        let user = Browser::signed_up(&app, "alice@example.com").await.user();
+        let witness = Browser::signed_up(&app, "bob@example.com").await.access_token.unwrap();
+        let hash = format!("SELECT password_hash AS value FROM authflow.users WHERE id = '{user}'");
+        let password_hash = app.db_texts(&hash).remove(0).unwrap();
+        let mut connection = Connection::to(&app);
+        let [browser, phone] = ["cookie", "body"].map(|kind| Client::start(&mut connection, &user, kind));
+        let mut probe =
+            Probe { app, user, password_hash, browser, phone, witness, connection, before: Vec::new() };
+        probe.before = probe.rows();
+        probe
+    }
+
+    /// Gives the user new sessions and the old password, after a request that was good enough to change something.
+    fn renew(&mut self) {
+        self.app.db_execute(&format!(
+            "UPDATE authflow.users SET password_hash = '{}' WHERE id = '{}'",
+            self.password_hash, self.user
+        ));
+        self.browser = Client::start(&mut self.connection, &self.user, "cookie");
+        self.phone = Client::start(&mut self.connection, &self.user, "body");
+        self.before = self.rows();
+    }
+
+    /// Everything that is stored, but for how often somebody has tried.
+    fn rows(&self) -> Vec<String> {
+        let counted = |row: &String| row.starts_with("login_attempts ");
+        self.app.db_snapshot().into_iter().filter(|row| !counted(row)).collect()
+    }
+
+    /// The request that an honest client would send.
+    fn good(&self, route: usize) -> Good {
+        let (method, path) = ROUTES[route];
+        let by_phone = path.ends_with("phone");
+        let client = if by_phone { &self.phone } else { &self.browser };
+        let refresh_token = &client.refresh_token;
+        let body = match (method, path) {
+            ("POST", "/auth/register" | "/auth/login") => Some(json!({
+                "email": "alice@example.com", "password": PASSWORD, "transport": "body", "device_name": "laptop",
+                "remember": true,
+            })),
+            ("POST", "/auth/password") => {
+                Some(json!({ "current_password": PASSWORD, "new_password": PASSWORD }))
+            }
+            _ if by_phone => Some(json!({ "refresh_token": refresh_token })),
+            _ => None,
+        };
+        Good {
+            method,
+            path: path.trim_end_matches(", as a phone").replace("{own}", &client.session),
+            authorization: format!("Bearer {}", client.access_token),
+            cookie: (!by_phone).then(|| format!("theme=dark; {COOKIE}={refresh_token}")),
+            body,
+        }
+    }
+
+    /// Sends the spoilt request, and looks after the server.
+    fn send(&mut self, case: &Spoiled) -> Result<(), TestCaseError> {
+        let request = case.request(&self.good(case.route));
+        let reply = self.connection.try_send(&request);
+        let reply = reply.ok_or_else(|| TestCaseError::fail(format!("no answer to {request:?}")))?;
+        prop_assert!(reply.status < 500, "{request:?}\n{reply:?}");
+        let refused = reply.status >= 400;
+        if refused {
+            prop_assert!(reply.json()["code"].is_string(), "{request:?}\n{reply:?}");
+            prop_assert!(
+                !reply.headers.iter().any(|(name, _)| name == "set-cookie"),
+                "{request:?}\n{reply:?}"
+            );
+        }
+        if reply.header("connection") == "close" {
+            self.connection = Connection::to(&self.app);
+        }
+        let good = Request::get("/auth/me").bearer(&self.witness);
+        let next = self.connection.try_send(&good);
+        prop_assert!(next.is_some_and(|next| next.status == 200), "after {request:?}\n{reply:?}");
+        let rows = self.rows();
+        if refused {
+            prop_assert_eq!(&rows, &self.before, "{:?}\n{:?}", request, reply);
+        } else if rows != self.before {
+            self.renew();
+        }
+        Ok(())
+    }
+}
+
+#[actix_web::test]
+async fn no_spoilt_request_is_a_fault_or_changes_anything() {
+    let probe = RefCell::new(Probe::new().await);
+    let cases = env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES);
+    let config = Config { cases, max_shrink_iters: 64, failure_persistence: None, ..Config::default() };
+    let result = TestRunner::new(config).run(&spoiled(ROUTES.len()), |case| probe.borrow_mut().send(&case));
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+}
