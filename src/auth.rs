@@ -25,6 +25,7 @@ use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::service::event_log::{EventQueue, EventWriter};
 use crate::service::events::Events;
 use crate::service::housekeeper::Housekeeper;
 use crate::service::keyring::{Keyring, KeyringError, StartedKeys};
@@ -67,6 +68,8 @@ pub struct Auth {
     hints: Option<Arc<Hints>>,
     /// Ends with the last clone. None if housekeeping is off.
     _housekeeper: Option<Arc<Housekeeper>>,
+    /// Writes what waits when the last clone ends. None if no events are stored.
+    _event_writer: Option<Arc<EventWriter>>,
 }
 
 /// How a node hears of sessions that end elsewhere.
@@ -194,7 +197,10 @@ impl Auth {
             leeway: DEFAULT_LEEWAY,
         };
         let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
-        let events = Arc::new(Events::new(verifier.clone(), config.hooks.on_event.clone()));
+        let table: Option<Arc<EventQueue>> = config.events_kept().map(|_| Arc::default());
+        let hook = config.hooks.on_event.clone();
+        let events = Arc::new(Events::new(verifier.clone(), hook, table.clone()));
+        let writer = table.map(|queue| EventWriter::start(store.clone(), queue)).transpose()?;
         let announcer = Announcer::new(verifier.clone());
         let keyring = Arc::new(keys.into_keyring(store.clone(), announcer.clone(), Arc::clone(&events)));
         let watch = RevocationWatch::start(Watched {
@@ -230,6 +236,7 @@ impl Auth {
             _watch: Arc::new(watch),
             hints: hints.map(Arc::new),
             _housekeeper: housekeeper.map(Arc::new),
+            _event_writer: writer.map(Arc::new),
         })
     }
 }
@@ -265,6 +272,7 @@ pub(crate) fn service(
         max_sessions: config.max_sessions,
         hooks: config.hooks.clone(),
         events,
+        events_kept: config.events_kept(),
     })
 }
 

@@ -123,6 +123,7 @@ impl AuthConfig {
         let number = |text: &str| whole(text).and_then(|number| u32::try_from(number).ok());
         variables.set("AUTHFLOW_DATABASE_POOL", "16", &mut self.database_pool, number)?;
         variables.set("AUTHFLOW_PRUNE_INTERVAL", "5m", &mut self.prune_interval, duration)?;
+        variables.set("AUTHFLOW_EVENTS_RETENTION", "90d", &mut self.events_retention, duration)?;
         variables.set("AUTHFLOW_MAX_SESSIONS", "100", &mut self.max_sessions, number)?;
         variables.set("AUTHFLOW_PREPARED_STATEMENTS", "true", &mut self.prepared_statements, switch)?;
         variables.set("AUTHFLOW_HASH_MEMORY", "256MiB", &mut self.hash_memory, size)
@@ -256,6 +257,8 @@ mod tests {
             ("AUTHFLOW_MAX_SESSIONS", "0"),
             ("AUTHFLOW_PRUNE_INTERVAL", "25h"),
             ("AUTHFLOW_PRUNE_INTERVAL", "often"),
+            ("AUTHFLOW_EVENTS_RETENTION", "90"),
+            ("AUTHFLOW_EVENTS_RETENTION", "3651d"),
             ("AUTHFLOW_MAX_SESSIONS", "many"),
             ("AUTHFLOW_PREPARED_STATEMENTS", "no"),
             ("AUTHFLOW_HASH_MEMORY", "1MiB"),

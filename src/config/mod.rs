@@ -75,6 +75,7 @@ pub struct AuthConfig {
     pub(crate) refresh_requires_access_token: bool,
     pub(crate) max_sessions: u32,
     pub(crate) prune_interval: Duration,
+    pub(crate) events_retention: Duration,
     pub(crate) refresh_format: RefreshFormat,
     pub(crate) signing_algorithm: SigningAlgorithm,
     pub(crate) signing_algorithm_force: bool,
@@ -118,6 +119,7 @@ impl AuthConfig {
             refresh_requires_access_token: true,
             max_sessions: 100,
             prune_interval: Duration::from_secs(5 * 60),
+            events_retention: Duration::ZERO,
             refresh_format: RefreshFormat::default(),
             signing_algorithm: SigningAlgorithm::default(),
             signing_algorithm_force: false,
@@ -176,6 +178,9 @@ setters! {
     /// How often what nobody needs any more is deleted (see [`Auth::prune`](crate::Auth::prune)). Defaults to 5 minutes; at most
     /// 24 hours; 0 leaves it to calls of that function.
     prune_interval: Duration,
+    /// How long security events are kept in the table `authflow.events`. Defaults to 0: none are stored; at most ten years.
+    /// They are written in the background, and housekeeping deletes them.
+    events_retention: Duration,
     /// The form of the refresh tokens of body sessions. Defaults to opaque. Both forms are accepted at any time.
     refresh_format: RefreshFormat,
     /// The algorithm of access tokens. Defaults to EdDSA. Between EdDSA and ES256 it can be changed at any time: a key of the
@@ -397,6 +402,7 @@ impl AuthConfig {
             ("AUTHFLOW_MOBILE_ACCESS_TTL", self.mobile_access_ttl, second, day, "5m"),
             ("AUTHFLOW_REFRESH_GRACE", self.refresh_grace, Duration::ZERO, 300 * second, "30s"),
             ("AUTHFLOW_PRUNE_INTERVAL", self.prune_interval, Duration::ZERO, day, "5m"),
+            ("AUTHFLOW_EVENTS_RETENTION", self.events_retention, Duration::ZERO, 3_650 * day, "90d"),
             ("AUTHFLOW_REFRESH_TTL", self.refresh_ttl, second, 3_650 * day, "14d"),
             ("AUTHFLOW_SESSION_TTL", self.session_ttl, second, 3_650 * day, "30d"),
             ("AUTHFLOW_SIGNING_KEY_TTL", self.signing_key_ttl, day, 3_650 * day, "90d"),

@@ -1,8 +1,9 @@
 //! What each layer gets of the configuration.
 
+use chrono::TimeDelta;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{AuthConfig, ConfigError, values};
+use super::{AuthConfig, ConfigError, span, values};
 use crate::http::cookie::{RefreshCookie, Security};
 use crate::http::csrf::OriginPolicy;
 use crate::http::origin::{InvalidOrigin, Origin};
@@ -46,6 +47,11 @@ impl AuthConfig {
         let security = if self.cookie_insecure { Security::Insecure } else { Security::Secure };
         RefreshCookie::new(&self.cookie_name, security)
             .map_err(|error| ConfigError::new("AUTHFLOW_COOKIE_NAME", error.to_string(), "refresh_token"))
+    }
+
+    /// How long events are stored, if they are.
+    pub(crate) fn events_kept(&self) -> Option<TimeDelta> {
+        (!self.events_retention.is_zero()).then(|| span(self.events_retention))
     }
 
     pub(crate) fn origins(&self) -> Result<OriginPolicy, ConfigError> {

@@ -1,8 +1,9 @@
-//! Where security events go: to the log, and to the application.
+//! Where security events go: to the log, to the application, and to the table.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use super::event_log::EventQueue;
 use super::hooks::EventHook;
 use crate::domain::event::{Actor, EventKind, Fact, SecurityEvent, Severity};
 use crate::domain::verifier::Verifier;
@@ -12,11 +13,16 @@ pub(crate) struct Events {
     /// Has the clock of the database.
     verifier: Verifier,
     hook: Option<Arc<EventHook>>,
+    table: Option<Arc<EventQueue>>,
 }
 
 impl Events {
-    pub(crate) fn new(verifier: Verifier, hook: Option<Arc<EventHook>>) -> Self {
-        Self { verifier, hook }
+    pub(crate) fn new(
+        verifier: Verifier,
+        hook: Option<Arc<EventHook>>,
+        table: Option<Arc<EventQueue>>,
+    ) -> Self {
+        Self { verifier, hook, table }
     }
 
     /// Makes events of facts and hands them to everybody who wants to know. Waits for nobody.
@@ -26,6 +32,9 @@ impl Events {
             log(&event);
             if let Some(hook) = &self.hook {
                 tell(hook, &event);
+            }
+            if let Some(table) = &self.table {
+                table.push(&event);
             }
         }
     }

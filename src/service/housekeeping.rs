@@ -32,6 +32,9 @@ pub struct Pruned {
     pub sessions: u64,
     /// Users whom [`Auth::delete_user`](crate::Auth::delete_user) had deleted and to whom no session referred any more.
     pub users: u64,
+    /// Events that were kept for as long as [`AuthConfig::events_retention`](crate::AuthConfig::events_retention) says,
+    /// deleted.
+    pub events: u64,
 }
 
 /// Why a pass pauses.
@@ -59,7 +62,8 @@ impl Service {
         let mut done = Pruned::default();
         let finished = self.prune_chains(by, &mut done, &mut pause)?
             && self.prune_sessions(&mut done, &mut pause)?
-            && self.prune_users(&mut done, &mut pause)?;
+            && self.prune_users(&mut done, &mut pause)?
+            && self.prune_events(&mut done, &mut pause)?;
         tracing::debug!(?done, finished, "housekeeping");
         Ok(done)
     }
@@ -113,6 +117,24 @@ impl Service {
         loop {
             let deleted = self.store.transaction(|session| session.delete_ended(KEPT, MOST))?;
             done.sessions += deleted.unwrap_or_default().unsigned_abs();
+            if deleted.is_some_and(|deleted| deleted < MOST) {
+                return Ok(true);
+            }
+            if !pause(reason(deleted.is_some())) {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn prune_events(
+        &self,
+        done: &mut Pruned,
+        pause: &mut impl FnMut(Pause) -> bool,
+    ) -> Result<bool, StoreError> {
+        let Some(kept) = self.events_kept else { return Ok(true) };
+        loop {
+            let deleted = self.store.transaction(|session| session.delete_events(kept, MOST))?;
+            done.events += deleted.unwrap_or_default().unsigned_abs();
             if deleted.is_some_and(|deleted| deleted < MOST) {
                 return Ok(true);
             }

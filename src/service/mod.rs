@@ -2,6 +2,7 @@
 
 mod accounts;
 pub(crate) mod error;
+pub(crate) mod event_log;
 pub(crate) mod events;
 pub(crate) mod hooks;
 pub(crate) mod housekeeper;
@@ -71,6 +72,8 @@ pub(crate) struct Service {
     pub(crate) max_sessions: u32,
     pub(crate) hooks: Hooks,
     pub(crate) events: Arc<Events>,
+    /// How long stored events are kept; `None` if none are stored.
+    pub(crate) events_kept: Option<TimeDelta>,
 }
 
 /// What a client asks for with a new session.

@@ -16,7 +16,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::RevocationReason;
 
 /// The advisory lock of whoever has the turn, until the end of its batch: the ASCII letters `af-prune`.
-const LOCK: i64 = i64::from_be_bytes(*b"af-prune");
+pub(super) const LOCK: i64 = i64::from_be_bytes(*b"af-prune");
 
 /// What there is to do for some sessions that follow on one another.
 #[derive(Debug)]

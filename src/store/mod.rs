@@ -1,6 +1,7 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
 mod deadline;
+mod events;
 mod housekeeping;
 pub(crate) mod migrations;
 mod notifications;

@@ -2,6 +2,30 @@
 
 pub mod authflow {
     diesel::table! {
+        /// Security events, if AUTHFLOW_EVENTS_RETENTION says for how long. Append-only; housekeeping deletes what is older. Refers to no other table, so that what happened to a deleted user stays until then.
+        authflow.events (id) {
+            /// The order of writing. Of several nodes it is not that of happening.
+            id -> Int8,
+            /// When it happened.
+            occurred_at -> Timestamptz,
+            /// What happened: `logged_in`, `login_failed`, `session_ended`, ...
+            event -> Text,
+            /// Why, from a list for each event. Null for those that have none.
+            reason -> Nullable<Text>,
+            /// On whose behalf: a client by a request, the application, or the service by itself.
+            actor -> Text,
+            /// The address of the client.
+            address -> Nullable<Text>,
+            /// The user it concerns, where that is known.
+            user_id -> Nullable<Uuid>,
+            /// The session it concerns, where there is one.
+            session_id -> Nullable<Uuid>,
+            /// What the event has besides: `kid`, `retry_after`, `refresh_session_id`.
+            details -> Nullable<Jsonb>,
+        }
+    }
+
+    diesel::table! {
         /// The rotation chains: the rows of one session in order. Append-only; the primary key makes a fork impossible.
         authflow.refresh_tokens (session_id, generation) {
             /// The session whose chain this row belongs to.
@@ -114,5 +138,5 @@ pub mod authflow {
     diesel::joinable!(refresh_tokens -> sessions (session_id));
     diesel::joinable!(sessions -> users (user_id));
 
-    diesel::allow_tables_to_appear_in_same_query!(refresh_tokens, sessions, signing_keys, users,);
+    diesel::allow_tables_to_appear_in_same_query!(events, refresh_tokens, sessions, signing_keys, users,);
 }

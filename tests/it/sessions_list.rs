@@ -1,9 +1,10 @@
 //! One's own sessions: seen and ended by their user, and by nobody else.
 
+use actix_authflow::TrustedProxies;
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Answer, Browser, TestApp, raw};
+use crate::support::{Answer, Browser, PASSWORD, TestApp, raw};
 
 const NOBODYS: &str = "0190aaaa-0000-7000-8000-000000000000";
 
@@ -81,6 +82,28 @@ async fn last_seen_is_the_newest_generation_and_the_end_is_the_nearer_one() {
     let listed = list(&browser).await.remove(0);
     let at = |name: &str| parse(listed[name].as_str().unwrap());
     assert_eq!((at("expires_at") - at("created_at")).num_days(), 30, "the absolute end is the nearer one");
+}
+
+#[actix_web::test]
+async fn a_device_is_listed_by_one_line_of_bounded_length_and_the_address_that_the_proxy_saw() {
+    let proxies = TrustedProxies::parse("127.0.0.1").unwrap();
+    let app = TestApp::with(|config| config.trusted_proxies(proxies)).await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    for (name, agent, expected) in [
+        ("my\n\u{1b}[2Jphone\u{202e}", "Agent\u{9b}2J/1.0", (json!("my[2Jphone"), json!("Agent2J/1.0"))),
+        (&"é".repeat(400), &"x".repeat(4_000), (json!("é".repeat(128)), json!("x".repeat(512)))),
+        ("\t \u{2028}", "", (Value::Null, Value::Null)),
+    ] {
+        let body = json!({ "email": "alice@example.com", "password": PASSWORD, "device_name": name });
+        let request = browser.request(Method::POST, "/auth/login").json(&body);
+        let request = request.header("X-Forwarded-For", "198.51.100.1, 192.0.2.7");
+        let agent = reqwest::header::HeaderValue::from_bytes(agent.as_bytes()).unwrap();
+        browser.send(request.header("User-Agent", agent)).await.expect(200);
+
+        let session = list(&browser).await.remove(0);
+        assert_eq!((&session["device_name"], &session["user_agent"]), (&expected.0, &expected.1));
+        assert_eq!(session["ip"], "192.0.2.7");
+    }
 }
 
 #[actix_web::test]

@@ -143,6 +143,44 @@ fn workflow(client: &mut Client, app: &TestApp, format: &str) {
     client.send(client.with_cookie("/auth/logout"), 204);
 }
 
+/// What a client would write if it wanted a line of its own in the log: line breaks of every kind, and codes that a terminal
+/// obeys. What HTTP forbids in a header goes into the body.
+const FORGED: &str = "a forged line of the log";
+
+fn hostile(client: &mut Client) {
+    let escapes = format!("\r\n{FORGED}\u{85}{FORGED}\u{2028}{FORGED}\u{1b}[2K\u{9b}2J{FORGED}\u{202e}");
+    let header: String = escapes.chars().filter(|c| *c > '\u{7f}' || !c.is_control()).collect();
+    let email = format!("eve{escapes}@example.com");
+    client.secrets.add(PASSWORD);
+    for (path, email, status) in [
+        ("/auth/register", "eve@example.com", 201),
+        ("/auth/login", "eve@example.com", 200),
+        ("/auth/login", email.as_str(), 401),
+        ("/auth/login", &escapes, 401),
+    ] {
+        let body = json!({ "email": email, "password": PASSWORD, "device_name": escapes });
+        let request =
+            Request::post(path, body).header("User-Agent", &header).header("X-Forwarded-For", &header);
+        client.send(request, status);
+    }
+    client.send(client.with_cookie("/auth/refresh").header("Origin", &header), 403);
+    client.send(client.with_cookie("/auth/logout").header("User-Agent", &header), 204);
+}
+
+/// No line is a client's, and what is told of events holds nothing that a client wrote.
+fn nobody_wrote_a_line_of_their_own(text: &str) {
+    let lines = || text.split(['\n', '\r']);
+    let injected: Vec<_> = lines().filter(|line| line.starts_with(FORGED)).collect();
+    assert_eq!(injected, [""; 0]);
+    let events: Vec<_> = lines().filter(|line| line.contains(" authflow::events: ")).collect();
+    for word in ["logged_in", "login_failed", "origin_rejected", "refresh_retried", "refresh_token_reused"] {
+        assert!(events.iter().any(|line| line.contains(word)), "no event {word}");
+    }
+    let odd = |line: &&&str| line.contains(FORGED) || line.chars().any(|c| !(' '..='~').contains(&c));
+    let telling: Vec<_> = events.iter().filter(odd).collect();
+    assert_eq!(telling, [&""; 0], "every line of an event is plain");
+}
+
 /// What a host does, and prints while it looks for a mistake.
 async fn host(auth: &Auth, secrets: &mut Secrets) {
     let imported = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
@@ -174,6 +212,9 @@ async fn no_secret_is_ever_logged() {
             let (access_token, refresh_token) = (String::new(), String::new());
             let mut client = Client { connection, secrets: Secrets::default(), access_token, refresh_token };
             workflow(&mut client, &app, name);
+            if name == "opaque" {
+                hostile(&mut client);
+            }
             client.secrets
         };
         secrets.0.extend(actix_web::rt::task::spawn_blocking(work).await.unwrap().0);
@@ -196,6 +237,7 @@ async fn no_secret_is_ever_logged() {
     let telling: Vec<_> =
         own.filter(|line| line.contains("@example.com") || line.contains("$argon2")).collect();
     assert_eq!(telling, [""; 0]);
+    nobody_wrote_a_line_of_their_own(&text);
     every_way_of_logging_is_captured();
 }
 

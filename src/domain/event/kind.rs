@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::Serialize;
+use serde_json::{Value, json};
 
 use crate::domain::ids::SessionId;
 use crate::domain::keys::lifecycle::KeyState;
@@ -172,6 +173,18 @@ impl EventKind {
             Self::Throttled { reason, .. } => Some(reason.as_str()),
             Self::SigningKeyChanged { reason, .. } => Some(reason.as_str()),
             Self::OriginRejected { reason } => Some(reason.as_str()),
+            _ => None,
+        }
+    }
+
+    /// The members that only this kind has, as a JSON object.
+    pub(crate) fn details(&self) -> Option<Value> {
+        match self {
+            Self::TokenMismatch { refresh_session_id } => {
+                Some(json!({ "refresh_session_id": refresh_session_id }))
+            }
+            Self::Throttled { retry_after, .. } => Some(json!({ "retry_after": retry_after })),
+            Self::SigningKeyChanged { kid, .. } => Some(json!({ "kid": kid })),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@ mod logins;
 mod refreshes;
 mod sessions;
 mod sinks;
+mod table;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
