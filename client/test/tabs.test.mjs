@@ -76,6 +76,21 @@ scenario("a lock that another tab does not give back is not waited for", async (
   assert.equal((await answer).status, 200);
 });
 
+scenario("a token that is there already is taken without waiting for a lock", async (service, browser) => {
+  const auth = await browser.loggedIn();
+  await auth.getAccessToken({ refused: "at1" });
+  auth.platform.locks.request("", { signal: new AbortController().signal }, never);
+  // Another tab has stored it, which this one sees only when the late 401 makes it look.
+  let answer;
+  service.next("/api", (call, response) => (answer = () => service.problem(response, 401, "token_expired")));
+  const late = call(auth);
+  await until(() => answer);
+  const other = browser.open({}, { locks: undefined });
+  assert.equal(await other.getAccessToken({ refused: "at2" }), "at3");
+  answer();
+  assert.equal((await late).status, 200);
+});
+
 scenario("a lock that is granted too late is given back at once", async (service, browser) => {
   let granted;
   const request = (name, options, work) => new Promise((resolve) => (granted = () => resolve(work())));
