@@ -177,6 +177,7 @@ scenario("whoever waits for a refresh may stop waiting, and the others go on", a
   assert.equal((await patient).status, 200);
   assert.equal(service.count("/auth/refresh"), 1);
   await assert.rejects(auth.fetch("/api", { signal: AbortSignal.abort() }), { name: "AbortError" });
+  await assert.rejects(auth.getAccessToken({ signal: AbortSignal.abort() }), { name: "AbortError" });
 });
 
 scenario("other libraries get a token that is good, or a newer one than was refused", async (service, browser) => {
