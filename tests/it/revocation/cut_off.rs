@@ -8,7 +8,7 @@ use actix_web::test::{TestRequest, init_service, try_call_service};
 use actix_web::{App, HttpResponse, web};
 use reqwest::Method;
 
-use crate::support::{Answer, Browser, TestApp, eventually};
+use crate::support::{Answer, Browser, PATIENCE, TestApp, eventually};
 
 const LIMIT: Duration = Duration::from_secs(10);
 
@@ -34,6 +34,7 @@ async fn without_the_database_tokens_are_good_but_where_live_sessions_are_demand
             break answer;
         }
         browser.call_api().await.expect(200);
+        assert!(lag() < PATIENCE, "nobody is refused");
         actix_web::rt::time::sleep(Duration::from_millis(50)).await;
     };
     assert!(lag() >= LIMIT, "refused after {:?}", lag());
