@@ -6,24 +6,40 @@ use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
+use actix_web::rt::time::sleep_until;
 
 use crate::client::Connection;
+
+/// What a crowd is to do.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) address: SocketAddr,
+    pub(crate) until: Until,
+    /// How long it is from one step of a client to its next; without it the next follows at once.
+    pub(crate) pace: Option<Duration>,
+}
+
+/// When a client has done enough.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    Steps(usize),
+    Elapsed(Duration),
+}
 
 /// What a crowd has done.
 pub(crate) struct Load<T> {
     /// The clients as they are now.
     pub(crate) clients: Vec<T>,
     pub(crate) elapsed: Duration,
-    /// Of each answer.
+    /// How long each step took; of a client that keeps a pace, from the time at which it was due.
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// Lets every client of `clients` take so many steps on a connection of its own. They are spread over as many threads as
-/// there are cores.
+/// Lets every client take step after step, on a connection of its own. They are spread over as many threads as there are
+/// cores.
 pub(crate) fn run<T: Send + 'static>(
-    address: SocketAddr,
+    task: Task,
     clients: Vec<T>,
-    calls: usize,
     step: impl AsyncFn(&mut Connection, &mut T) + Send + Sync + 'static,
 ) -> Load<T> {
     let threads = available_parallelism().map_or(1, usize::from).min(clients.len());
@@ -34,7 +50,7 @@ pub(crate) fn run<T: Send + 'static>(
     let (start, step) = (Arc::new(Barrier::new(threads)), Arc::new(step));
     let running = shares.into_iter().map(|share| {
         let (start, step) = (Arc::clone(&start), Arc::clone(&step));
-        thread::spawn(move || System::new().block_on(run_share(address, share, calls, &start, &step)))
+        thread::spawn(move || System::new().block_on(run_share(task, share, &start, &step)))
     });
     let running: Vec<_> = running.collect();
     let mut all = Load { clients: Vec::new(), elapsed: Duration::ZERO, latencies: Vec::new() };
@@ -48,34 +64,33 @@ pub(crate) fn run<T: Send + 'static>(
 }
 
 async fn run_share<T: Send + 'static>(
-    address: SocketAddr,
+    task: Task,
     clients: Vec<T>,
-    calls: usize,
     start: &Barrier,
     step: &Arc<impl AsyncFn(&mut Connection, &mut T) + Send + Sync + 'static>,
 ) -> Load<T> {
     let mut connected = Vec::new();
     for client in clients {
-        connected.push((Connection::open(address).await, client));
+        connected.push((Connection::open(task.address).await, client));
     }
     start.wait();
     let start = Instant::now();
-    let tasks = connected.into_iter().map(|(mut connection, mut client)| {
+    let running = connected.into_iter().map(|(mut connection, mut client)| {
         let step = Arc::clone(step);
         actix_web::rt::spawn(async move {
             let mut latencies = Vec::new();
-            while latencies.len() < calls {
-                let asked = Instant::now();
+            while task.until.wants_more(start, latencies.len()) {
+                let due = task.due(start, latencies.len()).await;
                 step(&mut connection, &mut client).await;
-                latencies.push(asked.elapsed());
+                latencies.push(due.elapsed());
             }
             (client, latencies)
         })
     });
-    let tasks: Vec<_> = tasks.collect();
+    let running: Vec<_> = running.collect();
     let mut load = Load { clients: Vec::new(), elapsed: Duration::ZERO, latencies: Vec::new() };
-    for task in tasks {
-        let (client, latencies) = task.await.unwrap();
+    for client in running {
+        let (client, latencies) = client.await.unwrap();
         load.clients.push(client);
         load.latencies.extend(latencies);
     }
@@ -83,21 +98,40 @@ async fn run_share<T: Send + 'static>(
     load
 }
 
+impl Task {
+    /// As many clients as there are, as quickly as they are answered.
+    pub(crate) fn at(address: SocketAddr, until: Until) -> Self {
+        Self { address, until, pace: None }
+    }
+
+    /// Waits until the next step is due, and says when that was. A late answer delays no later step's clock.
+    async fn due(&self, start: Instant, done: usize) -> Instant {
+        let Some(pace) = self.pace else { return Instant::now() };
+        let due = start + pace * u32::try_from(done).unwrap();
+        sleep_until(due.into()).await;
+        due
+    }
+}
+
+impl Until {
+    fn wants_more(self, start: Instant, done: usize) -> bool {
+        match self {
+            Self::Steps(steps) => done < steps,
+            Self::Elapsed(duration) => start.elapsed() < duration,
+        }
+    }
+}
+
 impl<T> Load<T> {
-    /// Answers per second.
+    /// Steps per second.
     pub(crate) fn rate(&self) -> f64 {
         self.latencies.len() as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// The latency that so many of a hundred answers keep.
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        percentile(&self.latencies, percent)
+    /// What so many of a hundred steps do not exceed, in milliseconds.
+    pub(crate) fn percentile(&self, percent: usize) -> f64 {
+        let mut sorted = self.latencies.clone();
+        sorted.sort_unstable();
+        sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1e3
     }
-}
-
-/// What so many of a hundred do not exceed.
-pub(crate) fn percentile(latencies: &[Duration], percent: usize) -> Duration {
-    let mut sorted = latencies.to_vec();
-    sorted.sort_unstable();
-    sorted[(sorted.len() - 1) * percent / 100]
 }

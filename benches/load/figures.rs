@@ -49,6 +49,10 @@ impl Figures {
         self.rows.iter().filter(wanted).map(|row| row.value).collect()
     }
 
+    pub(crate) fn median(&self, subject: &str, side: &str, unit: &str) -> f64 {
+        Ratio::of(self.values(subject, side, unit)).median
+    }
+
     /// Round by round one side divided by the other: neighbours in time, for which the machine was in much the same mood.
     pub(crate) fn ratio(&self, subject: &str, unit: &str, [a, b]: [&str; 2]) -> Ratio {
         let (a, b) = (self.values(subject, a, unit), self.values(subject, b, unit));

@@ -10,8 +10,12 @@ mod client;
 mod crowd;
 mod figures;
 mod parts;
+mod pgbench;
 mod process;
 mod server;
+mod session;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::path::PathBuf;
 

@@ -1,5 +1,6 @@
 //! A database that waits for the disk, as the one in production does.
 
+use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
 
@@ -9,7 +10,7 @@ use actix_authflow::testing::{self, TestDatabase};
 use chrono::Utc;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 use uuid::Uuid;
 
 /// The settings that decide what a commit costs.
@@ -31,6 +32,7 @@ const POPULATION: &str = "
 /// own with the settings that Postgres comes with. Gone with this value.
 pub(crate) struct Database {
     url: String,
+    others: RefCell<Vec<String>>,
     _borrowed: Option<TestDatabase>,
     _own: Option<Cluster>,
 }
@@ -59,18 +61,54 @@ impl Database {
     fn empty() -> Self {
         if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
             let database = TestDatabase::empty();
-            return Self { url: database.url().to_owned(), _borrowed: Some(database), _own: None };
+            return Self {
+                url: database.url().to_owned(),
+                others: RefCell::default(),
+                _borrowed: Some(database),
+                _own: None,
+            };
         }
         let cluster = Cluster::start();
-        Self { url: cluster.postgres.url("postgres"), _borrowed: None, _own: Some(cluster) }
+        Self {
+            url: cluster.postgres.url("postgres"),
+            others: RefCell::default(),
+            _borrowed: None,
+            _own: Some(cluster),
+        }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
+    /// A new database without tables on the same server, gone with this one.
+    pub(crate) fn another(&self, name: &str) -> String {
+        let url = self.url_of(name);
+        let (_, full_name) = url.rsplit_once('/').unwrap();
+        self.connect().batch_execute(&format!("CREATE DATABASE {full_name} TEMPLATE template0")).unwrap();
+        self.others.borrow_mut().push(full_name.to_owned());
+        url
+    }
+
+    /// The URL of such a database.
+    pub(crate) fn url_of(&self, name: &str) -> String {
+        format!("{}_{name}", self.url)
+    }
+
     pub(crate) fn connect(&self) -> PgConnection {
         PgConnection::establish(&self.url).unwrap()
+    }
+
+    /// Some of the users in it.
+    pub(crate) fn users(&self, number: i64) -> Vec<Uuid> {
+        #[derive(QueryableByName)]
+        struct User {
+            #[diesel(sql_type = diesel::sql_types::Uuid)]
+            id: Uuid,
+        }
+        let query = diesel::sql_query("SELECT id FROM authflow.users ORDER BY id LIMIT $1");
+        let users: Vec<User> = query.bind::<BigInt, _>(number).load(&mut self.connect()).unwrap();
+        users.into_iter().map(|user| user.id).collect()
     }
 
     /// Connections made from now on have their commits confirmed before they are on the disk, so that what the processor
@@ -90,6 +128,14 @@ impl Database {
             format!("{name} {}", query.get_result::<Setting>(&mut connection).unwrap().value)
         };
         SETTINGS.map(setting).join(", ")
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        for name in self.others.take() {
+            self.connect().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use diesel::{PgConnection, QueryResult};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::Jwk;
+use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::or_panic;
@@ -36,7 +37,8 @@ pub const ISSUER: &str = "https://login.example.com";
 /// The `aud` of [`Tokens`].
 pub const AUDIENCE: &str = "https://api.example.com";
 
-const SECRET: &str = "kR3v9TqzW1mYc7JxPdL5uHsN0bEgA8fo";
+/// The master secret behind [`Tokens`] and [`RefreshTokens`].
+pub const SECRET: &str = "kR3v9TqzW1mYc7JxPdL5uHsN0bEgA8fo";
 const PREVIOUS_SECRET: &str = "Vd6pXy2ZrQ8nKj4tMw0hCb1sGfUeL9ai";
 /// A benchmark may run for long; its tokens live for a day.
 const LIFE: UnixSeconds = 24 * 60 * 60;
@@ -128,7 +130,12 @@ impl RefreshTokens {
 
     /// The first token of a new session.
     pub fn first(&self) -> Token {
-        Token(self.0.first(SessionId::new()))
+        self.first_of(SessionId::new().into())
+    }
+
+    /// The first token of this session.
+    pub fn first_of(&self, session: Uuid) -> Token {
+        Token(self.0.first(session.into()))
     }
 
     /// Reads a token and verifies its tag.

@@ -10,7 +10,7 @@ use hyper::{Request, StatusCode};
 
 use crate::chart::Lines;
 use crate::client::{Answer, Connection};
-use crate::crowd::{self, Load};
+use crate::crowd::{self, Load, Task, Until};
 use crate::figures::Figures;
 use crate::server::ServerProcess;
 
@@ -61,7 +61,7 @@ fn compare(
             let before = server.processor_time();
             let load = call(server, path, &tokens, calls);
             figures.keep(subject, side, round, "calls/s", load.rate());
-            figures.keep(subject, side, round, "p99 ms", load.percentile(99).as_secs_f64() * 1e3);
+            figures.keep(subject, side, round, "p99 ms", load.percentile(99));
             if let (Some(before), Some(after)) = (before, server.processor_time()) {
                 let each = (after - before).as_secs_f64() * 1e6 / calls as f64;
                 figures.keep(subject, side, round, "processor us/call", each);
@@ -86,16 +86,20 @@ fn call(
     let share = calls / CLIENTS;
     let callers =
         (0..CLIENTS).map(|client| Caller { path, tokens: Arc::clone(tokens), next: client * share });
-    crowd::run(server.address, callers.collect(), share, async |connection, caller| {
-        let token = &caller.tokens[caller.next % caller.tokens.len()];
-        caller.next += 1;
-        let answer = ask(connection, caller.path, Some(token)).await;
-        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"item"[..]));
-    })
+    crowd::run(
+        Task::at(server.address, Until::Steps(share)),
+        callers.collect(),
+        async |connection, caller| {
+            let token = &caller.tokens[caller.next % caller.tokens.len()];
+            caller.next += 1;
+            let answer = ask(connection, caller.path, Some(token)).await;
+            assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"item"[..]));
+        },
+    )
 }
 
 fn refuses_without_token(server: &ServerProcess) {
-    crowd::run(server.address, vec![()], 1, async |connection, ()| {
+    crowd::run(Task::at(server.address, Until::Steps(1)), vec![()], async |connection, ()| {
         assert_eq!(ask(connection, "/guarded/item", None).await.status, StatusCode::UNAUTHORIZED);
     });
 }

@@ -1,6 +1,6 @@
 //! Argon2id (RFC 9106) in PHC strings: hashing, and verification that costs the same whether or not there is an account.
 //!
-//! Argon2's working memory is freed without being wiped. Of what it holds, the `argon2` crate wipes the seed and the last
+//! Argon2's working memory is kept for the next hash without being wiped. Of what it holds, the `argon2` crate wipes the seed and the last
 //! block; the rest does not lead back to the password any faster than the stored hash does.
 
 use std::fmt;
@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use argon2::password_hash::Error as PhcError;
 use argon2::password_hash::phc::Output;
-use argon2::{Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHash, Version};
 
 use super::NormalizedPassword;
+use super::argon2id::Argon2id;
 
 /// Memory in KiB: from the floor of the OWASP Password Storage Cheat Sheet to 1 GiB.
 const MEMORY_KIB: RangeInclusive<u32> = 19_456..=1 << 20;
@@ -69,10 +70,9 @@ pub(crate) enum Verification {
 
 /// Hashes and verifies passwords. Every call takes tens of milliseconds and [`HashParams::memory_kib`] of memory, so it
 /// belongs on the blocking pool behind an admission gate.
-#[derive(Clone)]
 pub(crate) struct Hasher {
     params: HashParams,
-    argon2: Argon2<'static>,
+    argon2id: Argon2id,
     dummy: PasswordHash,
     foreign: Option<Arc<ForeignVerifier>>,
 }
@@ -158,9 +158,9 @@ impl Hasher {
     ///
     /// [`HashError`] if that hash cannot be computed.
     pub(crate) fn new(params: HashParams) -> Result<Self, HashError> {
-        let argon2 = params.argon2()?;
-        let dummy = argon2.hash_password(b"the password of nobody")?;
-        Ok(Self { params, argon2, dummy, foreign: None })
+        let argon2id = Argon2id::new(params.argon2()?);
+        let dummy = argon2id.hash(b"the password of nobody")?;
+        Ok(Self { params, argon2id, dummy, foreign: None })
     }
 
     /// Consults `verify` for stored strings that are not Argon2id. Defaults to none. Its cost is its own: an imported
@@ -176,7 +176,7 @@ impl Hasher {
     ///
     /// [`HashError`] if there is no memory or no randomness.
     pub(crate) fn hash(&self, password: &NormalizedPassword) -> Result<String, HashError> {
-        Ok(self.argon2.hash_password(password.expose().as_bytes())?.to_string())
+        Ok(self.argon2id.hash(password.expose().as_bytes())?.to_string())
     }
 
     /// Compares a password with what is stored. `None` means that there is no such user, or one without a password.
@@ -216,9 +216,9 @@ impl Hasher {
         hash: &PasswordHash,
         params: HashParams,
     ) -> Verification {
-        match self.argon2.verify_password(password.expose().as_bytes(), hash) {
-            Ok(()) => Verification::Correct { rehash: self.is_outdated(hash, params) },
-            Err(PhcError::PasswordInvalid) => {
+        match self.argon2id.verify(password.expose().as_bytes(), hash) {
+            Ok(true) => Verification::Correct { rehash: self.is_outdated(hash, params) },
+            Ok(false) => {
                 self.pay_difference(password, params);
                 Verification::Wrong
             }
@@ -235,7 +235,7 @@ impl Hasher {
 
     /// Verifies against the dummy, whose outcome is of no interest, and gives `answer`.
     fn pay(&self, password: &NormalizedPassword, answer: Verification) -> Verification {
-        let _ = black_box(self.argon2.verify_password(password.expose().as_bytes(), &self.dummy));
+        let _ = black_box(self.argon2id.verify(password.expose().as_bytes(), &self.dummy));
         answer
     }
 
@@ -243,8 +243,7 @@ impl Hasher {
     /// from before the parameters rose would be answered sooner than one for an unknown account.
     fn pay_difference(&self, password: &NormalizedPassword, spent: HashParams) {
         if let Ok(argon2) = self.params.without(spent).argon2() {
-            let _ =
-                black_box(argon2.hash_password_into(password.expose().as_bytes(), &[0; 16], &mut [0; 32]));
+            let _ = black_box(self.argon2id.spend(&argon2, password.expose().as_bytes()));
         }
     }
 }
@@ -277,8 +276,10 @@ fn parse(stored: &str) -> Option<(PasswordHash, HashParams)> {
 mod tests {
     use std::time::{Duration, Instant};
 
-    use super::*;
+    use argon2::PasswordHasher as _;
     use proptest::prelude::*;
+
+    use super::*;
 
     const RIGHT: &str = "correct horse battery staple";
 

@@ -1,5 +1,6 @@
 //! Passwords: their normal form, which new ones are accepted ([`policy`]), and how they are hashed ([`hash`]).
 
+mod argon2id;
 pub(crate) mod hash;
 pub(crate) mod policy;
 

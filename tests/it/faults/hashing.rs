@@ -73,6 +73,7 @@ async fn a_flood_of_logins_leaves_refresh_and_guard_alone() {
         let answer = login.await.unwrap().refused(503, "overloaded");
         assert_eq!(answer.header("retry-after"), "1");
     }
+    assert_eq!(slow.entered(), 1, "there is memory for one");
     slow.let_go();
     eventually("there is room again", async || {
         Browser::new(&app).login("slow@example.com").await.status == 200

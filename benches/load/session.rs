@@ -1,0 +1,104 @@
+//! A client with a session: calls, refreshes, and checks every answer.
+
+use std::net::SocketAddr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http_body_util::Full;
+use hyper::body::Bytes;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, SET_COOKIE};
+use hyper::{Request, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::client::{Answer, Connection};
+use crate::crowd::{self, Task, Until};
+
+const NAME: &str = "__Host-Http-refresh_token=";
+
+/// The tokens of one session as they were last received.
+pub(crate) struct Session {
+    pub(crate) id: Uuid,
+    /// None until the first refresh of a session that was found, not started.
+    access_token: Option<String>,
+    refresh_token: String,
+    generation: u32,
+}
+
+#[derive(Deserialize)]
+struct Tokens {
+    access_token: String,
+    session_id: Uuid,
+}
+
+impl Session {
+    /// A session of each of these users.
+    pub(crate) fn of(address: SocketAddr, users: &[Uuid]) -> Vec<Self> {
+        let clients = users.iter().map(|user| (*user, None)).collect();
+        let load =
+            crowd::run(Task::at(address, Until::Steps(1)), clients, async |connection, (user, session)| {
+                let request = Request::post(format!("/host/login/{user}")).body(Full::default()).unwrap();
+                *session = Some(Self::from(&connection.call(request).await));
+            });
+        load.clients.into_iter().map(|(_, session)| session.unwrap()).collect()
+    }
+
+    /// Logs in with a password; the answer is the caller's to judge.
+    pub(crate) async fn ask_for(connection: &mut Connection, email: &str, password: &str) -> Answer {
+        let body = json!({ "email": email, "password": password }).to_string();
+        let request = Request::post("/auth/login").header(CONTENT_TYPE, "application/json");
+        connection.call(request.body(Full::from(body)).unwrap()).await
+    }
+
+    /// The tokens of an answer, which must have some.
+    pub(crate) fn from(answer: &Answer) -> Self {
+        assert_eq!(answer.status, StatusCode::OK, "{:?}", answer.body);
+        let tokens: Tokens = serde_json::from_slice(&answer.body).unwrap();
+        let cookie = answer.headers[SET_COOKIE].to_str().unwrap();
+        let (refresh_token, _) = cookie.strip_prefix(NAME).unwrap().split_once(';').unwrap();
+        let (id, generation) = place(refresh_token);
+        assert_eq!(id, tokens.session_id);
+        let access_token = Some(tokens.access_token);
+        Self { id, access_token, refresh_token: refresh_token.to_owned(), generation }
+    }
+
+    /// The session of a refresh token that was made elsewhere.
+    pub(crate) fn known(refresh_token: &str) -> Self {
+        let (id, generation) = place(refresh_token);
+        Self { id, access_token: None, refresh_token: refresh_token.to_owned(), generation }
+    }
+
+    /// Presents both tokens. There must come the next generation and another access token.
+    pub(crate) async fn refresh(&mut self, connection: &mut Connection) {
+        let request = Request::post("/auth/refresh").header(COOKIE, format!("{NAME}{}", self.refresh_token));
+        let request = match &self.access_token {
+            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
+            // As a page of the same site whose script has lost the access token.
+            None => request.header("Sec-Fetch-Site", "same-origin"),
+        };
+        let next = Self::from(&connection.call(request.body(Full::default()).unwrap()).await);
+        assert_eq!((next.id, next.generation), (self.id, self.generation + 1));
+        assert_ne!(next.access_token, self.access_token);
+        *self = next;
+    }
+
+    pub(crate) fn generation(&self) -> i64 {
+        self.generation.into()
+    }
+
+    /// Calls the guarded route.
+    pub(crate) async fn call(&self, connection: &mut Connection) {
+        let token = self.access_token.as_deref().unwrap();
+        let request = Request::get("/api/item").header(AUTHORIZATION, format!("Bearer {token}"));
+        let answer = connection.call(request.body(Full::<Bytes>::default()).unwrap()).await;
+        assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"item"[..]));
+    }
+}
+
+/// What an opaque token says openly: its session and its generation.
+fn place(refresh_token: &str) -> (Uuid, u32) {
+    let bytes = URL_SAFE_NO_PAD.decode(refresh_token.strip_prefix("rt_").unwrap()).unwrap();
+    let generation = u32::from_be_bytes(bytes[17..21].try_into().unwrap());
+    (Uuid::from_slice(&bytes[1..17]).unwrap(), generation)
+}
