@@ -14,6 +14,7 @@ use tokio::task::spawn_blocking;
 use crate::config::{AuthConfig, ConfigError, Registration, lost_statements, misfit, span};
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
+use crate::domain::device::DeviceKeys;
 use crate::domain::event::Actor;
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
@@ -155,9 +156,9 @@ impl Auth {
         Guard::new(self.verifier())
     }
 
-    /// Middleware, to be wrapped outermost, that keeps the refresh cookie from handlers and access logs.
+    /// Middleware, to be wrapped outermost, that keeps the cookies of this crate from handlers and access logs.
     pub fn hide_cookie(&self) -> HideCookie {
-        HideCookie::new(self.state.cookie.clone())
+        HideCookie::new(self.state.cookies.clone())
     }
 
     /// The verifier behind the guard.
@@ -225,7 +226,7 @@ impl Auth {
             announcer,
             database: State::database_gate(config.database_pool),
             hashing: State::hashing_gate(hashing_permits(config)),
-            cookie: config.cookie()?,
+            cookies: config.cookies()?,
             origins: config.origins()?,
             proxies: config.trusted_proxies.clone(),
             registration_open: config.registration == Registration::Open,
@@ -261,6 +262,8 @@ pub(crate) fn service(
         issuer,
         keyring,
         hasher,
+        throttle: config.throttle(),
+        devices: DeviceKeys::new(&config.secret, config.secret_previous.as_ref()),
         policy: config.password_policy.clone(),
         lifetimes: Lifetimes {
             access: span(config.access_ttl),

@@ -193,7 +193,7 @@ impl Auth {
             SessionRequest { transport, persistent: true, device: Device::default(), replaces: None };
         let grant =
             self.state.run(Actor::Application, move |service| service.start_session(user, &request)).await?;
-        Ok(answer::session_tokens(grant, &self.state.cookie))
+        Ok(answer::session_tokens(grant, &self.state.cookies))
     }
 
     async fn prepare(&self, draft: UserDraft) -> Result<NewUser, Error> {

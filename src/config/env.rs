@@ -125,6 +125,8 @@ impl AuthConfig {
         variables.set("AUTHFLOW_PRUNE_INTERVAL", "5m", &mut self.prune_interval, duration)?;
         variables.set("AUTHFLOW_EVENTS_RETENTION", "90d", &mut self.events_retention, duration)?;
         variables.set("AUTHFLOW_MAX_SESSIONS", "100", &mut self.max_sessions, number)?;
+        variables.set("AUTHFLOW_LOGIN_THROTTLE", "true", &mut self.login_throttle, switch)?;
+        variables.set("AUTHFLOW_LOGIN_CEILING", "100", &mut self.login_ceiling, number)?;
         variables.set("AUTHFLOW_PREPARED_STATEMENTS", "true", &mut self.prepared_statements, switch)?;
         variables.set("AUTHFLOW_HASH_MEMORY", "256MiB", &mut self.hash_memory, size)
     }
@@ -222,6 +224,8 @@ mod tests {
             ("AUTHFLOW_ALLOWED_ORIGINS", "https://a.example,https://b.example:8443"),
             ("AUTHFLOW_HASH_MEMORY", "64MiB"),
             ("AUTHFLOW_PREPARED_STATEMENTS", "false"),
+            ("AUTHFLOW_LOGIN_THROTTLE", "false"),
+            ("AUTHFLOW_LOGIN_CEILING", "50"),
         ])
         .unwrap();
         assert_eq!(config.issuer, "https://i.example");
@@ -229,6 +233,7 @@ mod tests {
         assert_eq!(config.allowed_origins.len(), 2);
         assert_eq!(config.hash_memory, 64 << 20);
         assert!(!config.prepared_statements);
+        assert_eq!((config.login_throttle, config.login_ceiling), (false, 50));
     }
 
     #[test]
@@ -255,6 +260,9 @@ mod tests {
             ("AUTHFLOW_TRUSTED_PROXIES", "everybody"),
             ("AUTHFLOW_DATABASE_POOL", "0"),
             ("AUTHFLOW_MAX_SESSIONS", "0"),
+            ("AUTHFLOW_LOGIN_THROTTLE", "sometimes"),
+            ("AUTHFLOW_LOGIN_CEILING", "9"),
+            ("AUTHFLOW_LOGIN_CEILING", "1001"),
             ("AUTHFLOW_PRUNE_INTERVAL", "25h"),
             ("AUTHFLOW_PRUNE_INTERVAL", "often"),
             ("AUTHFLOW_EVENTS_RETENTION", "90"),
@@ -264,6 +272,7 @@ mod tests {
             ("AUTHFLOW_HASH_MEMORY", "1MiB"),
             ("AUTHFLOW_COOKIE_NAME", "a;b"),
             ("AUTHFLOW_LISTEN_URL", "https://db.example.com/app"),
+            ("AUTHFLOW_COOKIE_NAME", "shop_device"),
         ] {
             let error = read(&[(variable, value)]).map(drop).unwrap_err();
             assert_eq!(error.variable(), variable, "{value}: {error}");

@@ -28,6 +28,7 @@ use crate::domain::refresh_jwt::RefreshFormat;
 use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
+use crate::http::cookie::DEFAULT_SUFFIX;
 use crate::service::hooks::{ClaimsRefused, ExtraClaims, Hooks, RegistrationError, TokenSubject};
 use crate::store::TRANSACTION_LIMIT;
 
@@ -74,6 +75,8 @@ pub struct AuthConfig {
     pub(crate) refresh_grace: Duration,
     pub(crate) refresh_requires_access_token: bool,
     pub(crate) max_sessions: u32,
+    pub(crate) login_throttle: bool,
+    pub(crate) login_ceiling: u32,
     pub(crate) prune_interval: Duration,
     pub(crate) events_retention: Duration,
     pub(crate) refresh_format: RefreshFormat,
@@ -118,6 +121,8 @@ impl AuthConfig {
             refresh_grace: Duration::from_secs(30),
             refresh_requires_access_token: true,
             max_sessions: 100,
+            login_throttle: true,
+            login_ceiling: 100,
             prune_interval: Duration::from_secs(5 * 60),
             events_retention: Duration::ZERO,
             refresh_format: RefreshFormat::default(),
@@ -133,7 +138,7 @@ impl AuthConfig {
             hash_memory: 256 << 20,
             hash_params: HashParams::default(),
             password_policy: PasswordPolicy::default(),
-            cookie_name: "refresh_token".into(),
+            cookie_name: DEFAULT_SUFFIX.into(),
             cookie_insecure: false,
             hooks: Hooks::default(),
             poll_interval: Duration::from_secs(1),
@@ -175,6 +180,12 @@ setters! {
     refresh_requires_access_token: bool,
     /// How many sessions a user may have at once; a login beyond that ends the oldest. Defaults to 100; 1 to 10,000.
     max_sessions: u32,
+    /// Whether failed logins are counted and slowed down (429), and with them registrations and changes of passwords. Defaults
+    /// to `true`; `false` is for hosts that do it in front.
+    login_throttle: bool,
+    /// How many logins in a row may fail on one account from devices that have never logged in to it, before there is one an
+    /// hour for all of them. Defaults to 100; 10 to 1,000.
+    login_ceiling: u32,
     /// How often what nobody needs any more is deleted (see [`Auth::prune`](crate::Auth::prune)). Defaults to 5 minutes; at most
     /// 24 hours; 0 leaves it to calls of that function.
     prune_interval: Duration,
@@ -250,7 +261,8 @@ impl AuthConfig {
         self
     }
 
-    /// The last part of the cookie's name. Defaults to `refresh_token`. Applications on several ports of one host need
+    /// The last part of the cookie's name. Defaults to `refresh_token`. The cookie by which a device is known again ends in
+    /// `device` then, and else in this name and `_device`. Applications on several ports of one host need
     /// different ones, because browsers share cookies between ports.
     #[must_use]
     pub fn cookie_name(mut self, name: impl Into<String>) -> Self {
@@ -357,7 +369,7 @@ impl AuthConfig {
         self.check_lifetimes()?;
         self.check_resources()?;
         self.keys()?;
-        self.cookie()?;
+        self.cookies()?;
         self.origins().map(drop)
     }
 
@@ -429,6 +441,9 @@ impl AuthConfig {
         }
         if !(1..=10_000).contains(&self.max_sessions) {
             return Err(ConfigError::new("AUTHFLOW_MAX_SESSIONS", "must be from 1 to 10000", "100"));
+        }
+        if !(10..=1_000).contains(&self.login_ceiling) {
+            return Err(ConfigError::new("AUTHFLOW_LOGIN_CEILING", "must be from 10 to 1000", "100"));
         }
         let one_hash = self.hash_params.memory_bytes();
         if self.hash_memory < one_hash {

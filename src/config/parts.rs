@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{AuthConfig, ConfigError, span, values};
-use crate::http::cookie::{RefreshCookie, Security};
+use crate::domain::throttle::Throttle;
+use crate::http::cookie::{Cookies, DEFAULT_SUFFIX, Security};
 use crate::http::csrf::OriginPolicy;
 use crate::http::origin::{InvalidOrigin, Origin};
 
@@ -43,10 +44,15 @@ impl AuthConfig {
         }
     }
 
-    pub(crate) fn cookie(&self) -> Result<RefreshCookie, ConfigError> {
+    pub(crate) fn cookies(&self) -> Result<Cookies, ConfigError> {
         let security = if self.cookie_insecure { Security::Insecure } else { Security::Secure };
-        RefreshCookie::new(&self.cookie_name, security)
-            .map_err(|error| ConfigError::new("AUTHFLOW_COOKIE_NAME", error.to_string(), "refresh_token"))
+        Cookies::new(&self.cookie_name, security)
+            .map_err(|error| ConfigError::new("AUTHFLOW_COOKIE_NAME", error.to_string(), DEFAULT_SUFFIX))
+    }
+
+    /// None if attempts are not to be counted.
+    pub(crate) fn throttle(&self) -> Option<Throttle> {
+        self.login_throttle.then(|| Throttle::new(&self.secret, self.login_ceiling))
     }
 
     /// How long events are stored, if they are.

@@ -12,6 +12,8 @@ pub(crate) mod token_cache;
 pub(crate) mod verifier;
 
 #[cfg(feature = "issuer")]
+pub(crate) mod device;
+#[cfg(feature = "issuer")]
 pub(crate) mod email;
 #[cfg(feature = "issuer")]
 pub(crate) mod event;
@@ -29,5 +31,7 @@ pub(crate) mod rotation;
 pub(crate) mod secret;
 #[cfg(feature = "issuer")]
 pub(crate) mod session;
+#[cfg(feature = "issuer")]
+pub(crate) mod throttle;
 #[cfg(feature = "issuer")]
 pub(crate) mod user;

@@ -6,7 +6,8 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, Responder};
 use serde::Serialize;
 
-use super::cookie::RefreshCookie;
+use super::cookie::Cookies;
+use crate::domain::device::{DEVICE_LIFE, DeviceToken};
 use crate::domain::ids::SessionId;
 use crate::domain::session::Transport;
 use crate::domain::user::User;
@@ -24,16 +25,21 @@ struct Tokens<'a> {
     refresh_token: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_expires_in: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    device_token: Option<&'a str>,
 }
 
 /// Hands a grant to the client by the transport of its session.
-pub(super) fn tokens(status: StatusCode, grant: &Grant, cookie: &RefreshCookie) -> HttpResponse {
+pub(super) fn tokens(status: StatusCode, grant: &Grant, cookies: &Cookies) -> HttpResponse {
     let in_body = grant.transport == Transport::Body;
+    let device = grant.device.as_ref().map(DeviceToken::expose);
     let mut response = HttpResponse::build(status);
     if !in_body {
-        let max_age = grant.persistent.then(|| u64::try_from(grant.refresh_expires_in).unwrap_or(0));
+        let max_age = |seconds| grant.persistent.then(|| u64::try_from(seconds).unwrap_or(0));
+        let refresh = cookies.refresh.set(&grant.refresh_token, max_age(grant.refresh_expires_in));
+        let device = device.map(|token| cookies.device.set(token, max_age(DEVICE_LIFE.num_seconds())));
         // Tokens of this crate always fit; where one did not, there would be no cookie rather than a broken one.
-        if let Ok(cookie) = cookie.set(&grant.refresh_token, max_age) {
+        for cookie in std::iter::once(refresh).chain(device).flatten() {
             response.append_header((header::SET_COOKIE, cookie));
         }
     }
@@ -45,6 +51,7 @@ pub(super) fn tokens(status: StatusCode, grant: &Grant, cookie: &RefreshCookie) 
         user: &grant.user,
         refresh_token: in_body.then_some(grant.refresh_token.as_str()),
         refresh_expires_in: in_body.then_some(grant.refresh_expires_in),
+        device_token: device.filter(|_| in_body),
     })
 }
 
@@ -54,11 +61,11 @@ pub(super) fn tokens(status: StatusCode, grant: &Grant, cookie: &RefreshCookie) 
 /// its cookie (or, for a body session, in the body as well).
 pub struct SessionTokens {
     grant: Grant,
-    cookie: RefreshCookie,
+    cookies: Cookies,
 }
 
-pub(crate) fn session_tokens(grant: Grant, cookie: &RefreshCookie) -> SessionTokens {
-    SessionTokens { grant, cookie: cookie.clone() }
+pub(crate) fn session_tokens(grant: Grant, cookies: &Cookies) -> SessionTokens {
+    SessionTokens { grant, cookies: cookies.clone() }
 }
 
 impl SessionTokens {
@@ -88,7 +95,7 @@ impl Responder for SessionTokens {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        let mut response = tokens(StatusCode::OK, &self.grant, &self.cookie);
+        let mut response = tokens(StatusCode::OK, &self.grant, &self.cookies);
         for (name, value) in
             [(header::CACHE_CONTROL, "no-store"), (header::X_CONTENT_TYPE_OPTIONS, "nosniff")]
         {

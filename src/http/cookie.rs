@@ -1,4 +1,4 @@
-//! The refresh cookie, read and written on bytes.
+//! The cookies with credentials, read and written on bytes.
 //!
 //! actix-web's own lookup percent-decodes names, trims Unicode spaces, takes the first of two, and loses every cookie when
 //! one is not UTF-8. Each of these lets a cookie that a sibling domain planted pass for ours in spite of its `__Host-`
@@ -19,9 +19,23 @@ const MAX_SUFFIX_BYTES: usize = 64;
 /// Browsers drop a cookie whose name and value are longer together (rfc6265bis §5.6).
 const MAX_COOKIE_BYTES: usize = 4096;
 
-/// The one cookie of this library: its name, and how it is read, set, cleared and hidden.
+/// The suffix of the refresh cookie, where none is configured.
+pub(crate) const DEFAULT_SUFFIX: &str = "refresh_token";
+/// What the name of the cookie ends in by which a device is known again.
+const DEVICE: &str = "device";
+
+/// The cookies of this library.
 #[derive(Debug, Clone)]
-pub(crate) struct RefreshCookie {
+pub(crate) struct Cookies {
+    /// Holds the refresh token.
+    pub(crate) refresh: CredentialCookie,
+    /// Holds the device token, by which a device is known again at its next login.
+    pub(crate) device: CredentialCookie,
+}
+
+/// A cookie with a credential: its name, and how it is read, set, cleared and hidden.
+#[derive(Debug, Clone)]
+pub(crate) struct CredentialCookie {
     name: String,
     security: Security,
     cleared: HeaderValue,
@@ -39,7 +53,8 @@ pub(crate) enum Security {
 /// A name that the cookie cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no cookie name: use up to {MAX_SUFFIX_BYTES} letters, digits, '-', '.' or '_', such as refresh_token"
+    "{0:?} is no cookie name: use up to {MAX_SUFFIX_BYTES} letters, digits, '-', '.' or '_', not ending in {DEVICE}, such \
+     as {DEFAULT_SUFFIX}"
 )]
 pub(crate) struct InvalidCookieName(String);
 
@@ -50,14 +65,41 @@ pub(crate) struct InvalidCookieValue;
 
 /// The request has our cookie twice. Which of them a browser's owner meant cannot be known, so neither is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the refresh cookie was sent more than once")]
+#[error("the cookie was sent more than once")]
 pub(crate) struct DuplicateCookie;
 
-/// The `name=value` pairs that [`RefreshCookie::strip`] took out of a request: normally one or none. Wiped when dropped.
+/// The `name=value` pairs that [`CredentialCookie::strip`] took out of a request: normally one or none. Wiped when dropped.
 #[derive(Clone, Default)]
 pub(crate) struct StrippedCookie(Vec<Zeroizing<Vec<u8>>>);
 
-impl RefreshCookie {
+impl Cookies {
+    /// The refresh cookie under this suffix, and the cookie of the device under one that follows from it: `device`, or
+    /// `<suffix>_device` where another suffix than the default tells applications on one host apart.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidCookieName`] if it is no name for a cookie, or could be that of another application's device.
+    pub(crate) fn new(suffix: &str, security: Security) -> Result<Self, InvalidCookieName> {
+        if suffix.ends_with(DEVICE) {
+            return Err(InvalidCookieName(suffix.to_owned()));
+        }
+        let refresh = CredentialCookie::new(suffix, security)?;
+        let device = match suffix {
+            DEFAULT_SUFFIX => DEVICE.to_owned(),
+            other => format!("{other}_{DEVICE}"),
+        };
+        Ok(Self { refresh, device: CredentialCookie::named(&device, security)? })
+    }
+
+    /// Takes both cookies out of the request. See [`CredentialCookie::strip`].
+    pub(crate) fn strip(&self, headers: &mut HeaderMap) -> StrippedCookie {
+        let mut stripped = self.refresh.strip(headers);
+        stripped.extend(self.device.strip(headers));
+        stripped
+    }
+}
+
+impl CredentialCookie {
     /// The cookie `__Host-Http-<suffix>`, or plain `<suffix>` if it is insecure. The suffix is configurable because cookies
     /// know no ports: two services on one host need two names.
     ///
@@ -65,20 +107,25 @@ impl RefreshCookie {
     ///
     /// [`InvalidCookieName`] unless the suffix is an RFC 9110 §5.6.2 `token` of at most 64 bytes, without a prefix that has a
     /// meaning of its own.
-    pub(crate) fn new(suffix: &str, security: Security) -> Result<Self, InvalidCookieName> {
-        let invalid = || InvalidCookieName(suffix.to_owned());
+    fn new(suffix: &str, security: Security) -> Result<Self, InvalidCookieName> {
         let lower = suffix.to_ascii_lowercase();
         let is_reserved = RESERVED_PREFIXES.iter().any(|prefix| lower.starts_with(prefix));
         let is_token =
             !suffix.is_empty() && suffix.len() <= MAX_SUFFIX_BYTES && suffix.bytes().all(is_token_byte);
-        if !is_token || is_reserved {
-            return Err(invalid());
+        if is_token && !is_reserved {
+            Self::named(suffix, security)
+        } else {
+            Err(InvalidCookieName(suffix.to_owned()))
         }
+    }
+
+    fn named(suffix: &str, security: Security) -> Result<Self, InvalidCookieName> {
         let name = match security {
             Security::Secure => format!("{PREFIX}{suffix}"),
             Security::Insecure => suffix.to_owned(),
         };
-        let cleared = render(&name, security, "", Some(0)).map_err(|_| invalid())?;
+        let cleared =
+            render(&name, security, "", Some(0)).map_err(|_| InvalidCookieName(suffix.to_owned()))?;
         Ok(Self { name, security, cleared })
     }
 
@@ -212,8 +259,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn cookie() -> RefreshCookie {
-        RefreshCookie::new("refresh_token", Security::Secure).unwrap()
+    fn cookie() -> CredentialCookie {
+        CredentialCookie::new("refresh_token", Security::Secure).unwrap()
     }
 
     fn headers(cookies: &[&[u8]]) -> HeaderMap {
@@ -235,7 +282,7 @@ mod tests {
 
     #[test]
     fn attributes_of_a_stored_cookie() {
-        let insecure = RefreshCookie::new("refresh_token", Security::Insecure).unwrap();
+        let insecure = CredentialCookie::new("refresh_token", Security::Insecure).unwrap();
         for (cookie, max_age, expected) in [
             (
                 cookie(),
@@ -254,7 +301,7 @@ mod tests {
     #[test]
     fn a_cookie_is_cleared_with_the_attributes_it_was_set_with() {
         for security in [Security::Secure, Security::Insecure] {
-            let cookie = RefreshCookie::new("refresh_token", security).unwrap();
+            let cookie = CredentialCookie::new("refresh_token", security).unwrap();
             let attributes = |header: HeaderValue| {
                 let text = header.to_str().unwrap().to_owned();
                 let kept = text
@@ -285,10 +332,10 @@ mod tests {
     fn names_are_tokens_without_a_reserved_prefix() {
         for suffix in ["refresh_token", "r", "app-1.refresh", "__refresh"] {
             assert_eq!(
-                RefreshCookie::new(suffix, Security::Secure).unwrap().name(),
+                CredentialCookie::new(suffix, Security::Secure).unwrap().name(),
                 format!("__Host-Http-{suffix}")
             );
-            assert_eq!(RefreshCookie::new(suffix, Security::Insecure).unwrap().name(), suffix);
+            assert_eq!(CredentialCookie::new(suffix, Security::Insecure).unwrap().name(), suffix);
         }
         let long = "r".repeat(MAX_SUFFIX_BYTES + 1);
         for suffix in [
@@ -304,7 +351,20 @@ mod tests {
             "__Http-a",
             &long,
         ] {
-            assert_eq!(RefreshCookie::new(suffix, Security::Insecure).unwrap_err().0, suffix);
+            assert_eq!(CredentialCookie::new(suffix, Security::Insecure).unwrap_err().0, suffix);
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_the_device_follows_the_name_of_the_other() {
+        for (suffix, device) in [("refresh_token", "device"), ("shop", "shop_device")] {
+            let cookies = Cookies::new(suffix, Security::Secure).unwrap();
+            assert_eq!(cookies.refresh.name(), format!("{PREFIX}{suffix}"));
+            assert_eq!(cookies.device.name(), format!("{PREFIX}{device}"));
+        }
+        assert!(Cookies::new(&"r".repeat(MAX_SUFFIX_BYTES), Security::Secure).is_ok());
+        for suffix in ["device", "shop_device", "a;b"] {
+            assert_eq!(Cookies::new(suffix, Security::Secure).unwrap_err().0, suffix);
         }
     }
 
@@ -401,7 +461,7 @@ mod tests {
 
     #[test]
     fn each_cookie_is_read_from_what_was_stripped_of_both() {
-        let other = RefreshCookie::new("staff", Security::Secure).unwrap();
+        let other = CredentialCookie::new("staff", Security::Secure).unwrap();
         let mut headers = headers(&[b"__Host-Http-staff=s; a=1; __Host-Http-refresh_token=v"]);
         let mut stripped = cookie().strip(&mut headers);
         assert_eq!(other.read(&headers, &stripped), Ok(Some(&b"s"[..])), "this one was not stripped");

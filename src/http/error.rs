@@ -176,6 +176,8 @@ pub struct AuthError {
     allow: Option<&'static str>,
     /// For 403: what would be sufficient, as a Bearer challenge.
     challenge: Option<String>,
+    /// For 429 and 503: after how many seconds it is worth to come back.
+    retry_after: u64,
 }
 
 impl AuthError {
@@ -207,6 +209,10 @@ impl AuthError {
         Self { allow: Some(allow), ..Self::from(ErrorCode::MethodNotAllowed) }
     }
 
+    pub(crate) fn too_many_attempts(retry_after: u64) -> Self {
+        Self { retry_after, ..Self::from(ErrorCode::TooManyAttempts) }
+    }
+
     /// A refusal that says what would be sufficient (RFC 6750 §3.1, RFC 9470 §3).
     pub(crate) fn insufficient(detail: impl Into<Cow<'static, str>>, challenge: Option<String>) -> Self {
         Self { challenge, ..Self::with_detail(ErrorCode::Forbidden, detail) }
@@ -219,7 +225,7 @@ impl AuthError {
 
 impl From<ErrorCode> for AuthError {
     fn from(code: ErrorCode) -> Self {
-        Self { code, detail: None, reason: None, allow: None, challenge: None }
+        Self { code, detail: None, reason: None, allow: None, challenge: None, retry_after: 1 }
     }
 }
 
@@ -282,7 +288,7 @@ impl ResponseError for AuthError {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
         if matches!(status, StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS) {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static("1")));
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from(self.retry_after)));
         }
         response
             .content_type("application/problem+json")

@@ -1,4 +1,4 @@
-//! Middleware that keeps the refresh cookie from the application's handlers and logs.
+//! Middleware that keeps the cookies of this crate from the application's handlers and logs.
 
 use std::future::{Ready, ready};
 use std::sync::Arc;
@@ -7,18 +7,19 @@ use actix_web::Error;
 use actix_web::HttpMessage as _;
 use actix_web::dev::{Extensions, Service, ServiceRequest, ServiceResponse, Transform, forward_ready};
 
-use super::cookie::{RefreshCookie, StrippedCookie};
+use super::cookie::{Cookies, StrippedCookie};
 
-/// Takes the refresh cookie out of every request; the auth scope still finds it.
+/// Takes the refresh cookie, and the cookie by which a device is known again, out of every request; the auth scope still finds
+/// them.
 ///
 /// A `__Host-` cookie has `Path=/`, so a browser sends it with every request to the host. Wrap the application in this
-/// outermost (that is, with the last `.wrap`), and neither handlers nor access logs ever see it (NIST SP 800-63B-4 §5.1.1).
+/// outermost (that is, with the last `.wrap`), and neither handlers nor access logs ever see them (NIST SP 800-63B-4 §5.1.1).
 #[derive(Clone)]
-pub struct HideCookie(Arc<RefreshCookie>);
+pub struct HideCookie(Arc<Cookies>);
 
 impl HideCookie {
-    pub(crate) fn new(cookie: RefreshCookie) -> Self {
-        Self(Arc::new(cookie))
+    pub(crate) fn new(cookies: Cookies) -> Self {
+        Self(Arc::new(cookies))
     }
 }
 
@@ -33,14 +34,14 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(HideCookieMiddleware { service, cookie: Arc::clone(&self.0) }))
+        ready(Ok(HideCookieMiddleware { service, cookies: Arc::clone(&self.0) }))
     }
 }
 
 #[doc(hidden)]
 pub struct HideCookieMiddleware<S> {
     service: S,
-    cookie: Arc<RefreshCookie>,
+    cookies: Arc<Cookies>,
 }
 
 impl<S, B> Service<ServiceRequest> for HideCookieMiddleware<S>
@@ -54,7 +55,7 @@ where
     forward_ready!(service);
 
     fn call(&self, mut request: ServiceRequest) -> Self::Future {
-        let stripped = self.cookie.strip(request.headers_mut());
+        let stripped = self.cookies.strip(request.headers_mut());
         remember(&mut request.extensions_mut(), stripped);
         self.service.call(request)
     }

@@ -9,6 +9,8 @@ mod requirement;
 #[cfg(feature = "issuer")]
 pub(crate) mod answer;
 #[cfg(feature = "issuer")]
+mod attempt;
+#[cfg(feature = "issuer")]
 mod body;
 #[cfg(feature = "issuer")]
 pub(crate) mod client;

@@ -7,10 +7,11 @@ use actix_web::{HttpMessage as _, HttpRequest};
 use zeroize::Zeroizing;
 
 use super::client::{ClientAddress, TrustedProxies, clean_user_agent};
-use super::cookie::{RefreshCookie, StrippedCookie};
+use super::cookie::{Cookies, StrippedCookie};
 use super::csrf::{Evidence, OriginPolicy, requested_host};
 use super::error::{AuthError, ErrorCode};
 use super::gate::{Gate, Limits, NotDone};
+use crate::domain::device::PresentedDevice;
 use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
 use crate::domain::session::{Device, RevocationReason};
@@ -31,7 +32,7 @@ pub(crate) struct State {
     pub(crate) announcer: Announcer,
     pub(crate) database: Gate,
     pub(crate) hashing: Gate,
-    pub(crate) cookie: RefreshCookie,
+    pub(crate) cookies: Cookies,
     pub(crate) origins: OriginPolicy,
     pub(crate) proxies: TrustedProxies,
     pub(crate) registration_open: bool,
@@ -112,7 +113,7 @@ impl State {
         let extensions = request.extensions();
         let nothing = StrippedCookie::default();
         let stripped = extensions.get().unwrap_or(&nothing);
-        let value = self.cookie.read(request.headers(), stripped);
+        let value = self.cookies.refresh.read(request.headers(), stripped);
         let value = value.map_err(|_| {
             AuthError::with_detail(ErrorCode::InvalidRequest, "The refresh cookie was sent twice.")
         })?;
@@ -132,6 +133,16 @@ impl State {
     pub(crate) fn replaced_token(&self, request: &HttpRequest) -> Result<Option<RefreshToken>, AuthError> {
         let value = self.refresh_cookie(request)?;
         Ok(value.and_then(|value| self.service.refresh_keys.parse(&value)))
+    }
+
+    /// The genuine device token in its cookie. Anything else there is as none, also two of them: a login that is known less is
+    /// better than one that is refused.
+    pub(crate) fn device_cookie(&self, request: &HttpRequest) -> Option<PresentedDevice> {
+        let extensions = request.extensions();
+        let nothing = StrippedCookie::default();
+        let stripped = extensions.get().unwrap_or(&nothing);
+        let value = self.cookies.device.read(request.headers(), stripped).ok().flatten()?;
+        self.service.devices.parse(value)
     }
 
     /// What is worth remembering about the device behind a request.
@@ -169,6 +180,7 @@ impl From<ServiceError> for AuthError {
             Rejected::WeakPassword(detail) => return Self::with_reason(ErrorCode::WeakPassword, &detail),
             Rejected::EmailTaken => ErrorCode::EmailTaken,
             Rejected::InvalidCredentials => ErrorCode::InvalidCredentials,
+            Rejected::TooManyAttempts { retry_after } => return Self::too_many_attempts(retry_after),
             Rejected::WrongPassword => ErrorCode::WrongPassword,
             Rejected::HostRefused => ErrorCode::Forbidden,
             Rejected::RefreshTokenInvalid => ErrorCode::RefreshTokenInvalid,

@@ -13,8 +13,8 @@ pub(crate) async fn prune() -> Result {
     let auth = Auth::connect(environment.config.clone().prune_interval(Duration::ZERO)).await?;
     let done = auth.prune().await?;
     println!(
-        "{} sessions ended, {} refresh tokens, {} sessions, {} users and {} events deleted",
-        done.sessions_ended, done.refresh_tokens, done.sessions, done.users, done.events
+        "{} sessions ended, {} refresh tokens, {} sessions, {} users, {} events and {} counts of attempts deleted",
+        done.sessions_ended, done.refresh_tokens, done.sessions, done.users, done.events, done.attempts
     );
     Ok(())
 }

@@ -12,6 +12,8 @@ pub(crate) enum Rejected {
     EmailTaken,
     /// Unknown user, wrong password, disabled, no password: not told apart.
     InvalidCredentials,
+    /// Too much was tried; in so many seconds one may try again.
+    TooManyAttempts { retry_after: u64 },
     /// The current password is not what was given for it, at its change.
     WrongPassword,
     /// A hook of the host's does not want this user or this token.

@@ -10,7 +10,7 @@ use crate::domain::access_token::MAX_LIFE;
 use crate::domain::event::{Actor, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::RevocationReason;
-use crate::store::{Deleted, StoreError};
+use crate::store::{Deleted, Session, StoreError};
 
 /// No statement deletes more rows: it has done within milliseconds, whatever the `statement_timeout`.
 const MOST: i64 = 1_000;
@@ -35,6 +35,8 @@ pub struct Pruned {
     /// Events that were kept for as long as [`AuthConfig::events_retention`](crate::AuthConfig::events_retention) says,
     /// deleted.
     pub events: u64,
+    /// Counts of attempts that no longer mattered, deleted.
+    pub attempts: u64,
 }
 
 /// Why a pass pauses.
@@ -62,6 +64,7 @@ impl Service {
         let mut done = Pruned::default();
         let finished = self.prune_chains(by, &mut done, &mut pause)?
             && self.prune_sessions(&mut done, &mut pause)?
+            && self.prune_attempts(&mut done, &mut pause)?
             && self.prune_users(&mut done, &mut pause)?
             && self.prune_events(&mut done, &mut pause)?;
         tracing::debug!(?done, finished, "housekeeping");
@@ -114,9 +117,27 @@ impl Service {
         done: &mut Pruned,
         pause: &mut impl FnMut(Pause) -> bool,
     ) -> Result<bool, StoreError> {
+        self.prune_in_batches(&mut done.sessions, pause, |session| session.delete_ended(KEPT, MOST))
+    }
+
+    fn prune_attempts(
+        &self,
+        done: &mut Pruned,
+        pause: &mut impl FnMut(Pause) -> bool,
+    ) -> Result<bool, StoreError> {
+        self.prune_in_batches(&mut done.attempts, pause, |session| session.delete_forgotten(MOST))
+    }
+
+    /// Deletes batches until one is not full.
+    fn prune_in_batches(
+        &self,
+        done: &mut u64,
+        pause: &mut impl FnMut(Pause) -> bool,
+        delete: impl Fn(&mut Session<'_>) -> Result<Option<i64>, StoreError>,
+    ) -> Result<bool, StoreError> {
         loop {
-            let deleted = self.store.transaction(|session| session.delete_ended(KEPT, MOST))?;
-            done.sessions += deleted.unwrap_or_default().unsigned_abs();
+            let deleted = self.store.transaction(&delete)?;
+            *done += deleted.unwrap_or_default().unsigned_abs();
             if deleted.is_some_and(|deleted| deleted < MOST) {
                 return Ok(true);
             }

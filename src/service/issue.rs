@@ -79,7 +79,22 @@ impl Service {
             persistent: session.persistent,
             refresh_token,
             refresh_expires_in: (session.refresh_expires_at - session.now).num_seconds(),
+            device: None,
         })
+    }
+
+    /// The same for a client on whose device the password was given, which is known from now on.
+    pub(super) fn grant_to_device(
+        &self,
+        admitted: Admitted,
+        refresh_token: RefreshToken,
+        key: &SigningKey,
+        credentials_version: i32,
+    ) -> Result<Grant, ServiceError> {
+        let (user, now) = (admitted.session.user, admitted.session.now);
+        let grant = self.grant(admitted, refresh_token, key)?;
+        let device = self.throttle.as_ref().map(|_| self.devices.issue(user, credentials_version, now));
+        Ok(Grant { device, ..grant })
     }
 }
 

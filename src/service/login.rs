@@ -1,16 +1,29 @@
 //! Login, in three steps so that no connection is held while the password is hashed.
 
+use super::attempts::Reservation;
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
 use super::{Grant, Outcome, Service, SessionRequest};
+use crate::domain::device::PresentedDevice;
 use crate::domain::email::Email;
 use crate::domain::event::{CredentialFailure, EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
 use crate::domain::session::RevocationReason;
+use crate::domain::throttle::Network;
 use crate::domain::user::Credentials;
 use crate::store::{NewSession, Session, Started, StoreError};
+
+/// Who wants to log in, and from where.
+pub(crate) struct LoginAttempt {
+    /// The address as it was typed.
+    pub(crate) email: String,
+    /// Where it comes from, if that is known.
+    pub(crate) network: Option<Network>,
+    /// A genuine device token that came along. Whether it is one of this account is yet to be seen.
+    pub(crate) device: Option<PresentedDevice>,
+}
 
 /// A password that was right.
 pub(crate) struct Authenticated {
@@ -29,11 +42,24 @@ pub(super) struct Beginning {
 }
 
 impl Service {
-    /// First step: the account behind an address, if there is one that can log in.
-    /// An address that cannot exist takes the same query, for the same time.
-    pub(crate) fn find_credentials(&self, email: Option<&Email>) -> Result<Option<Credentials>, StoreError> {
-        let canonical = email.map_or("", Email::canonical);
-        self.store.run(|session| session.find_credentials(canonical))
+    /// First step: finds the account behind an address, if there is one that can log in, and counts the attempt.
+    /// An address that cannot exist takes the same statements, for the same time, and has counts like any other.
+    pub(crate) fn begin_login(&self, attempt: &LoginAttempt) -> Outcome<(Option<Credentials>, Reservation)> {
+        let email = Email::parse(&attempt.email).ok();
+        let canonical = email.as_ref().map_or("", Email::canonical);
+        let found = match self.store.run(|session| session.find_credentials(canonical)) {
+            Ok(found) => found,
+            Err(error) => return Outcome::from(ServiceError::from(error)),
+        };
+        let known_device = found
+            .as_ref()
+            .and_then(|(credentials, now)| attempt.device.as_ref()?.known_to(credentials, *now));
+        let credentials = found.map(|(credentials, _)| credentials);
+        let (version, user) = credentials.as_ref().map(|known| (known.version, known.user)).unzip();
+        let account = (email.as_ref().map_or(attempt.email.as_str(), Email::canonical), version.unwrap_or(0));
+        let counters =
+            self.throttle.as_ref().map(|throttle| throttle.login(account, attempt.network, known_device));
+        self.reserve(counters.unwrap_or_default(), user).map(|reservation| (credentials, reservation))
     }
 
     /// Second step: checks the password. Costs the same hash whether or not the account exists.
@@ -101,7 +127,11 @@ impl Service {
                     evicted.iter().map(|id| Fact::session_ended(*id, user, RevocationReason::Evicted));
                 let facts: Vec<_> = std::iter::once(logged_in(&new)).chain(replaced).chain(facts).collect();
                 let ended = request.replaces.into_iter().chain(evicted);
-                Outcome::new(self.grant(admitted, token, &key), ended).telling(facts)
+                let grant = match version {
+                    Some(version) => self.grant_to_device(admitted, token, &key, version),
+                    None => self.grant(admitted, token, &key),
+                };
+                Outcome::new(grant, ended).telling(facts)
             }
             Ok(None) => Outcome::from(ServiceError::from(refused)),
             Err(StoreError::Refused) => Outcome::from(ServiceError::from(Rejected::HostRefused)),

@@ -1,6 +1,7 @@
 //! The operations, in plain blocking Rust: one method each. Only here are transactions started.
 
 mod accounts;
+pub(crate) mod attempts;
 pub(crate) mod error;
 pub(crate) mod event_log;
 pub(crate) mod events;
@@ -9,7 +10,7 @@ pub(crate) mod housekeeper;
 pub(crate) mod housekeeping;
 mod issue;
 pub(crate) mod keyring;
-mod login;
+pub(crate) mod login;
 mod logout;
 mod password;
 mod refresh;
@@ -29,6 +30,7 @@ use self::hooks::Hooks;
 use self::keyring::Keyring;
 pub(crate) use self::refresh::RefreshRequest;
 pub(crate) use self::register::Registration;
+use crate::domain::device::{DeviceKeys, DeviceToken};
 use crate::domain::event::Fact;
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::issuing::TokenIssuer;
@@ -38,6 +40,7 @@ use crate::domain::password::policy::PasswordPolicy;
 use crate::domain::refresh_jwt::{Envelopes, RefreshFormat};
 use crate::domain::refresh_token::{Nonce, RefreshToken, RefreshTokenKeys};
 use crate::domain::session::{Device, Transport};
+use crate::domain::throttle::Throttle;
 use crate::domain::user::User;
 use crate::store::{self, NewSession, Store, StoreError};
 
@@ -66,6 +69,9 @@ pub(crate) struct Service {
     pub(crate) issuer: TokenIssuer,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) hasher: Hasher,
+    /// None where attempts are not counted.
+    pub(crate) throttle: Option<Throttle>,
+    pub(crate) devices: DeviceKeys,
     pub(crate) policy: PasswordPolicy,
     pub(crate) lifetimes: Lifetimes,
     /// Of one user, at once.
@@ -99,6 +105,8 @@ pub(crate) struct Grant {
     pub(crate) refresh_token: Zeroizing<String>,
     /// Seconds until the refresh token expires unused, or the session does.
     pub(crate) refresh_expires_in: i64,
+    /// By which the device is known again, where a password was given on it.
+    pub(crate) device: Option<DeviceToken>,
 }
 
 /// A result, the sessions that were ended on the way, for this node's memory, and what else there is to tell. They count
@@ -114,8 +122,13 @@ impl<T> Outcome<T> {
         Self { result, ended: ended.into_iter().collect(), facts: Vec::new() }
     }
 
+    /// The same with another result, if there is one.
+    pub(crate) fn map<U>(self, change: impl FnOnce(T) -> U) -> Outcome<U> {
+        Outcome { result: self.result.map(change), ended: self.ended, facts: self.facts }
+    }
+
     /// Adds what has happened.
-    fn telling(mut self, facts: impl IntoIterator<Item = Fact>) -> Self {
+    pub(crate) fn telling(mut self, facts: impl IntoIterator<Item = Fact>) -> Self {
         self.facts.extend(facts);
         self
     }

@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 
 use super::accounts::{end_all, ends, ids};
+use super::attempts::Reservation;
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
 use super::login::{failure, logged_in};
@@ -12,6 +13,7 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
 use crate::domain::session::RevocationReason;
+use crate::domain::throttle::Network;
 use crate::store::{Change, OwnAccount, Started, StoreError};
 
 /// A change whose current password was right, with the new one hashed.
@@ -27,14 +29,20 @@ enum Changed {
 }
 
 impl Service {
-    /// First step: the account of a user with a live session.
-    pub(crate) fn find_own_account(
+    /// First step: finds the account of a user with a live session, and counts the attempt.
+    pub(crate) fn begin_change(
         &self,
         user: UserId,
         session: SessionId,
-    ) -> Result<OwnAccount, ServiceError> {
-        let account = self.store.run(|connection| connection.find_own_account(user, session))?;
-        account.ok_or(Rejected::SessionRevoked(None).into())
+        network: Option<Network>,
+    ) -> Outcome<(OwnAccount, Reservation)> {
+        let account = match self.store.run(|connection| connection.find_own_account(user, session)) {
+            Ok(Some(account)) => account,
+            Ok(None) => return Outcome::from(ServiceError::from(Rejected::SessionRevoked(None))),
+            Err(error) => return Outcome::from(ServiceError::from(error)),
+        };
+        let counters = self.throttle.as_ref().map(|throttle| throttle.password_change(user, network));
+        self.reserve(counters.unwrap_or_default(), Some(user)).map(|reservation| (account, reservation))
     }
 
     /// Second step: checks the current password and hashes the new one. A weak new one is refused first: otherwise whoever
@@ -100,7 +108,9 @@ impl Service {
             Ok(Changed::Live(admitted)) => {
                 let changed =
                     Fact::new(EventKind::PasswordChanged).of_user(credentials.user).in_session(*own);
-                Outcome::new(self.grant(admitted, token, &key), ids(&ended))
+                // Raised by the change.
+                let version = credentials.version.wrapping_add(1);
+                Outcome::new(self.grant_to_device(admitted, token, &key, version), ids(&ended))
                     .telling([changed])
                     .telling(ends(&ended, credentials.user, RevocationReason::PasswordChanged))
                     .telling([logged_in(&new)])

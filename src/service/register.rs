@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 
+use super::attempts::Reservation;
 use super::error::{Rejected, ServiceError};
 use super::hooks::RegistrationError;
 use super::login::{Beginning, logged_in};
@@ -10,8 +11,12 @@ use crate::domain::email::Email;
 use crate::domain::event::{EventKind, Fact};
 use crate::domain::ids::UserId;
 use crate::domain::password::NormalizedPassword;
+use crate::domain::throttle::Network;
 use crate::domain::user::User;
 use crate::store::{NewUser, Session, StoreError, UserInsertion};
+
+/// The version of the credentials of a user who has just been made.
+const NEW_USERS_VERSION: i32 = 0;
 
 /// A user to be registered, with the password hashed already.
 pub(crate) struct Registration {
@@ -20,6 +25,12 @@ pub(crate) struct Registration {
 }
 
 impl Service {
+    /// First step: counts the registration. Every one counts, whatever becomes of it: it may tell who has an account.
+    pub(crate) fn begin_registration(&self, network: Option<Network>) -> Outcome<((), Reservation)> {
+        let counters = self.throttle.as_ref().map(|throttle| throttle.registration(network));
+        self.reserve(counters.unwrap_or_default(), None).map(|reservation| ((), reservation))
+    }
+
     /// Checks a new password against the policy and hashes it. Neither the user's address nor the application's name may be
     /// the password.
     pub(crate) fn hash_new(&self, password: &SecretString, email: &str) -> Result<String, ServiceError> {
@@ -63,9 +74,10 @@ impl Service {
         });
         match registered {
             Ok(Some(Beginning { admitted, replaced, .. })) => {
+                let grant = self.grant_to_device(admitted, token, &key, NEW_USERS_VERSION);
                 let created = Fact::new(EventKind::UserCreated).of_user(user.id);
                 let facts = [created, logged_in(&new)].into_iter().chain(replaced);
-                Outcome::new(self.grant(admitted, token, &key), request.replaces).telling(facts)
+                Outcome::new(grant, request.replaces).telling(facts)
             }
             // A refusal is a value, because an `Err` would say that something went wrong.
             Ok(None) => Outcome::from(ServiceError::from(Rejected::EmailTaken)),

@@ -142,6 +142,23 @@ statement! {
 }
 
 statement! {
+    /// Deletes counts of attempts that no longer matter, if no other node has the turn.
+    DeleteForgotten { turn: BigInt = i64, most: BigInt = i64 } -> (Bool, BigInt),
+    ", turn AS MATERIALIZED (
+        SELECT pg_try_advisory_xact_lock(turn) AS mine FROM input
+    ), forgotten AS (
+        SELECT a.key FROM authflow.attempts a
+        WHERE a.forgotten_at <= now() AND (SELECT mine FROM turn)
+        ORDER BY a.forgotten_at
+        LIMIT (SELECT most FROM input)
+        FOR UPDATE OF a SKIP LOCKED
+    ), deleted AS (
+        DELETE FROM authflow.attempts a USING forgotten WHERE a.key = forgotten.key RETURNING 1
+    )
+    SELECT (SELECT mine FROM turn), (SELECT count(*) FROM deleted)"
+}
+
+statement! {
     /// Deleted users to whom no session refers any more.
     FindErased { after: SqlUuid = Uuid, most: BigInt = i64 } -> SqlUuid,
     " SELECT u.id FROM authflow.users u, input
@@ -202,6 +219,13 @@ impl Session<'_> {
     pub(crate) fn delete_ended(&mut self, kept: TimeDelta, most: i64) -> Result<Option<i64>, StoreError> {
         let statement = DeleteEnded { turn: LOCK, kept: microseconds(kept), most };
         let (mine, deleted): (bool, i64) = statement.get_result(self.connection)?;
+        Ok(mine.then_some(deleted))
+    }
+
+    /// Deletes at most so many counts of attempts that no longer matter. `None` if another node has the turn.
+    pub(crate) fn delete_forgotten(&mut self, most: i64) -> Result<Option<i64>, StoreError> {
+        let (mine, deleted): (bool, i64) =
+            DeleteForgotten { turn: LOCK, most }.get_result(self.connection)?;
         Ok(mine.then_some(deleted))
     }
 

@@ -1,5 +1,6 @@
 //! Postgres through Diesel. Queries are methods, one file per table; rows become domain values here and nowhere else.
 
+mod attempts;
 mod deadline;
 mod events;
 mod housekeeping;
@@ -25,6 +26,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
 use secrecy::{ExposeSecret as _, SecretString};
 
+pub(crate) use self::attempts::Reserved;
 pub(crate) use self::deadline::until;
 pub(crate) use self::housekeeping::Deleted;
 pub(crate) use self::notifications::Listener;

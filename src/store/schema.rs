@@ -2,6 +2,22 @@
 
 pub mod authflow {
     diesel::table! {
+        /// How many passwords were tried, and from when on more may be. A row goes when it no longer matters.
+        authflow.attempts (key) {
+            /// Whose attempts: an HMAC under a key that follows from the secret, so that no address of a stranger is stored.
+            key -> Bytea,
+            /// What is counted: logins from a known device, to an account from one address, to an account from all unknown devices, from one address; registrations from one address; changes of one user's password.
+            kind -> Text,
+            /// Attempts that failed in a row, or whose end is not known yet.
+            failures -> Int4,
+            /// No attempt is admitted before this moment. Lies in the past while there is some budget left.
+            open_at -> Timestamptz,
+            /// From this moment on the row counts as absent, and is deleted.
+            forgotten_at -> Timestamptz,
+        }
+    }
+
+    diesel::table! {
         /// Security events, if AUTHFLOW_EVENTS_RETENTION says for how long. Append-only; housekeeping deletes what is older. Refers to no other table, so that what happened to a deleted user stays until then.
         authflow.events (id) {
             /// The order of writing. Of several nodes it is not that of happening.
@@ -138,5 +154,12 @@ pub mod authflow {
     diesel::joinable!(refresh_tokens -> sessions (session_id));
     diesel::joinable!(sessions -> users (user_id));
 
-    diesel::allow_tables_to_appear_in_same_query!(events, refresh_tokens, sessions, signing_keys, users,);
+    diesel::allow_tables_to_appear_in_same_query!(
+        attempts,
+        events,
+        refresh_tokens,
+        sessions,
+        signing_keys,
+        users,
+    );
 }

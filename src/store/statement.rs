@@ -12,7 +12,7 @@ macro_rules! statement {
     (
         $(#[$doc:meta])*
         $name:ident { $($field:ident: $sql_type:ty = $rust_type:ty),* $(,)? } -> $row:ty,
-        $text:literal
+        $text:expr
     ) => {
         $(#[$doc])*
         #[derive(diesel::query_builder::QueryId)]

@@ -120,22 +120,26 @@ impl Session<'_> {
         Ok(row.map(user))
     }
 
-    /// The credentials behind a canonical e-mail address. A disabled user has none.
-    pub(crate) fn find_credentials(&mut self, canonical: &str) -> Result<Option<Credentials>, StoreError> {
-        let row: Option<(Uuid, Option<String>, i32, bool)> = users::table
+    /// The credentials behind a canonical e-mail address, and the time. A disabled user has none.
+    pub(crate) fn find_credentials(
+        &mut self,
+        canonical: &str,
+    ) -> Result<Option<(Credentials, DateTime<Utc>)>, StoreError> {
+        type Row = (Uuid, Option<String>, i32, bool, DateTime<Utc>);
+        let row: Option<Row> = users::table
             .filter(users::email_canonical.eq(canonical))
             .select((
                 users::id,
                 users::password_hash,
                 users::credentials_version,
                 users::disabled_at.is_null(),
+                clock_timestamp(),
             ))
             .first(self.connection)
             .optional()?;
-        Ok(row.filter(|(.., enabled)| *enabled).map(|(id, password_hash, version, _)| Credentials {
-            user: UserId(id),
-            password_hash,
-            version,
+        let enabled = row.filter(|(.., enabled, _)| *enabled);
+        Ok(enabled.map(|(id, password_hash, version, _, now)| {
+            (Credentials { user: UserId(id), password_hash, version }, now)
         }))
     }
 

@@ -64,6 +64,9 @@ pub enum EventKind {
         /// When to come again, in seconds.
         retry_after: u64,
     },
+    /// So many logins in a row have failed on an account from devices that have never logged in to it, that these have to wait.
+    /// Somebody guesses at it. Without a user: at an address that nobody has.
+    LoginCeilingReached,
     /// A signing key came into another state.
     SigningKeyChanged {
         /// The state.
@@ -110,6 +113,10 @@ pub enum AttemptBudget {
     Account,
     /// An address, whatever the account.
     Address,
+    /// Registrations from an address.
+    Registrations,
+    /// Changes of a user's password.
+    PasswordChange,
 }
 
 /// What is wrong with the origin that a browser says a request comes from.
@@ -160,6 +167,7 @@ impl EventKind {
             Self::DatabaseRestored => "database_restored",
             Self::SessionEnded { .. } => "session_ended",
             Self::Throttled { .. } => "throttled",
+            Self::LoginCeilingReached => "login_ceiling_reached",
             Self::SigningKeyChanged { .. } => "signing_key_changed",
             Self::OriginRejected { .. } => "origin_rejected",
         }
@@ -198,7 +206,7 @@ impl EventKind {
             | Self::SigningKeyChanged { reason: KeyState::Compromised, .. }
             | Self::LoginFailed { reason: CredentialFailure::UnusableHash }
             | Self::PasswordChangeFailed { reason: CredentialFailure::UnusableHash }
-            | Self::Throttled { reason: AttemptBudget::Account, .. } => Severity::Alarm,
+            | Self::LoginCeilingReached => Severity::Alarm,
             _ => Severity::Routine,
         }
     }
@@ -224,6 +232,7 @@ impl fmt::Display for EventKind {
             Self::DatabaseRestored => "a refresh token is newer than the database and ended its session",
             Self::SessionEnded { .. } => "a session was ended",
             Self::Throttled { .. } => "a request was refused after too many attempts",
+            Self::LoginCeilingReached => "an account has no attempts left for devices that are not known",
             Self::SigningKeyChanged { .. } => "a signing key has changed",
             Self::OriginRejected { .. } => "a request was refused for its origin",
         })
@@ -252,6 +261,8 @@ impl AttemptBudget {
             Self::AccountAndAddress => "account_and_address",
             Self::Account => "account",
             Self::Address => "address",
+            Self::Registrations => "registrations",
+            Self::PasswordChange => "password_change",
         }
     }
 }

@@ -33,6 +33,7 @@ fn all() -> Vec<EventKind> {
         Kind::DatabaseRestored,
         Kind::SessionEnded { reason: RevocationReason::LoggedOut },
         Kind::Throttled { reason: budget, retry_after: 30 },
+        Kind::LoginCeilingReached,
         Kind::SigningKeyChanged { reason: KeyState::Announced, kid: "kid".into() },
         Kind::OriginRejected { reason: OriginFault::Opaque },
     ]
@@ -84,7 +85,14 @@ fn every_reason_is_written_as_it_is_named() {
         assert_eq!(words(json!(failure)), failure.as_str());
     }
     use AttemptBudget as Budget;
-    for budget in [Budget::Device, Budget::AccountAndAddress, Budget::Account, Budget::Address] {
+    for budget in [
+        Budget::Device,
+        Budget::AccountAndAddress,
+        Budget::Account,
+        Budget::Address,
+        Budget::Registrations,
+        Budget::PasswordChange,
+    ] {
         assert_eq!(words(json!(budget)), budget.as_str());
     }
     use OriginFault as Fault;
@@ -101,10 +109,10 @@ fn every_reason_is_written_as_it_is_named() {
 }
 
 #[test]
-fn copies_of_tokens_old_databases_lost_keys_and_broken_hashes_are_alarms() {
+fn copies_of_tokens_old_databases_guessed_accounts_lost_keys_and_broken_hashes_are_alarms() {
     let alarms: Vec<_> = all().into_iter().filter(|kind| kind.severity() == Severity::Alarm).collect();
     let names: Vec<_> = alarms.iter().map(EventKind::name).collect();
-    assert_eq!(names, ["refresh_token_reused", "database_restored", "throttled"]);
+    assert_eq!(names, ["refresh_token_reused", "database_restored", "login_ceiling_reached"]);
     let compromised = EventKind::SigningKeyChanged { reason: KeyState::Compromised, kid: String::new() };
     let unusable = EventKind::LoginFailed { reason: CredentialFailure::UnusableHash };
     assert_eq!((compromised.severity(), unusable.severity()), (Severity::Alarm, Severity::Alarm));

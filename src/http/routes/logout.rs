@@ -23,7 +23,7 @@ pub(super) async fn logout(
     state.run(client, move |service| service.end_session(session, RevocationReason::LoggedOut)).await?;
     let mut response = HttpResponse::NoContent();
     if !body.has_token() {
-        response.append_header((header::SET_COOKIE, state.cookie.clear()));
+        response.append_header((header::SET_COOKIE, state.cookies.refresh.clear()));
     }
     Ok(response.finish())
 }

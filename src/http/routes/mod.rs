@@ -14,9 +14,10 @@ mod sessions;
 use actix_web::http::header;
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{Resource, Route, web};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 
+use crate::domain::device::PresentedDevice;
 use crate::domain::session::Transport;
 use crate::http::client::clean_device_name;
 use crate::http::error::{AuthError, ErrorCode};
@@ -72,6 +73,8 @@ struct Credentials {
     device_name: Option<String>,
     #[serde(default = "remember_by_default")]
     remember: bool,
+    /// Of a client without cookies that has logged in before.
+    device_token: Option<SecretString>,
 }
 
 fn remember_by_default() -> bool {
@@ -92,5 +95,16 @@ impl Credentials {
             device: state.device(request, name),
             replaces: state.replaced_token(request)?.map(|token| token.session()),
         })
+    }
+
+    /// The genuine device token, by the transport of the session that is asked for.
+    fn device(&self, state: &State, request: &actix_web::HttpRequest) -> Option<PresentedDevice> {
+        match self.transport {
+            Transport::Cookie => state.device_cookie(request),
+            Transport::Body => {
+                let token = self.device_token.as_ref()?;
+                state.service.devices.parse(token.expose_secret().as_bytes())
+            }
+        }
     }
 }

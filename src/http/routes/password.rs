@@ -5,7 +5,9 @@ use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
 use secrecy::SecretString;
 use serde::Deserialize;
 
+use crate::domain::throttle::Network;
 use crate::http::answer;
+use crate::http::attempt::Attempt;
 use crate::http::body::Command;
 use crate::http::error::AuthError;
 use crate::http::extract::Authenticated;
@@ -29,10 +31,11 @@ pub(super) async fn change(
     let user = Authenticated::extract(&request).await?;
     let client = state.client(&request);
     let (id, session) = (user.id(), user.session_id());
-    let account = state.run(client, move |service| service.find_own_account(id, session).into()).await?;
+    let begin = move |service: &Service| service.begin_change(id, session, client.address().map(Network::of));
+    let (account, attempt) = Attempt::begin(&state, client, begin).await?;
     let check =
         move |service: &Service| service.check_change(account, &input.current_password, &input.new_password);
-    let change = state.hash(client, check).await?;
-    let grant = state.run(client, move |service| service.change_password(&change)).await?;
-    Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
+    let (change, attempt) = attempt.check(check).await?;
+    let grant = attempt.succeed(move |service| service.change_password(&change)).await?;
+    Ok(answer::tokens(StatusCode::OK, &grant, &state.cookies))
 }

@@ -51,7 +51,7 @@ pub(super) async fn refresh(
     let client = state.client(&request);
     let refresh = RefreshRequest { token, transport, user: claims.map(|claims| claims.user_id()) };
     let grant = state.run(client, move |service| service.refresh(&refresh)).await?;
-    Ok(answer::tokens(StatusCode::OK, &grant, &state.cookie))
+    Ok(answer::tokens(StatusCode::OK, &grant, &state.cookies))
 }
 
 /// A refresh token as it came, unverified.

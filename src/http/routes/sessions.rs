@@ -108,7 +108,7 @@ fn no_content(
     let mut response = HttpResponse::NoContent();
     let ends_own = ended.iter().any(|ended| ended.id == own && ended.transport == Transport::Cookie);
     if ends_own && cookie_session.is_none_or(|session| session == own) {
-        response.append_header((header::SET_COOKIE, state.cookie.clear()));
+        response.append_header((header::SET_COOKIE, state.cookies.refresh.clear()));
     }
     response.finish()
 }
