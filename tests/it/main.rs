@@ -16,4 +16,5 @@ mod sessions_password;
 mod sessions_prune;
 mod support;
 mod surface;
+mod throttling;
 mod workflow;

@@ -203,6 +203,8 @@ async fn nothing_survives_in_many_random_rounds() {
         let replaced_by = after_a_while(chance[12], ending).await;
         let (login, refresh) = (login.await.unwrap(), refresh.await.unwrap());
 
+        // Logins that came too late have failed, and many in a row would be throttled.
+        app.db_execute("DELETE FROM authflow.attempts");
         let case = format!("round {round}, {how:?}: {login:?}, {refresh:?}");
         assert!([200, 401].contains(&refresh.status), "{case}");
         assert!(login.iter().all(|login| [200, 401].contains(&login.status)), "{case}");

@@ -5,6 +5,7 @@ mod refreshes;
 mod sessions;
 mod sinks;
 mod table;
+mod throttling;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -41,13 +41,35 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The cookie that was set. There is never more than one.
+    /// The refresh cookie that was set. There is never more than one.
     #[track_caller]
     pub(crate) fn set_cookie(&self) -> Option<SetCookie> {
-        let mut cookies = self.headers.get_all(SET_COOKIE).iter();
-        let only = cookies.next().map(|header| SetCookie::parse(header.to_str().unwrap()));
-        assert!(cookies.next().is_none(), "two cookies at once: {self:?}");
+        self.only_cookie(|name| !name.ends_with("device"))
+    }
+
+    /// The cookie that was set by which the device is known again.
+    #[track_caller]
+    pub(crate) fn device_cookie(&self) -> Option<SetCookie> {
+        self.only_cookie(|name| name.ends_with("device"))
+    }
+
+    #[track_caller]
+    fn only_cookie(&self, is_wanted: impl Fn(&str) -> bool) -> Option<SetCookie> {
+        let cookies = self.headers.get_all(SET_COOKIE).iter();
+        let cookies = cookies.map(|header| SetCookie::parse(header.to_str().unwrap()));
+        let mut wanted = cookies.filter(|cookie| is_wanted(&cookie.name));
+        let only = wanted.next();
+        assert!(wanted.next().is_none(), "two cookies at once: {self:?}");
         only
+    }
+
+    /// The device token, by whichever way it came.
+    #[track_caller]
+    pub(crate) fn device_token(&self) -> Option<String> {
+        let in_body = self.json["device_token"].as_str().map(str::to_owned);
+        let in_cookie = self.device_cookie().map(|cookie| cookie.value);
+        assert!(in_body.is_none() || in_cookie.is_none(), "both ways at once: {self:?}");
+        in_body.or(in_cookie)
     }
 
     pub(crate) fn access_token(&self) -> Option<String> {

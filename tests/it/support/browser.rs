@@ -11,6 +11,8 @@ use super::{Answer, TestApp, jwt};
 pub(crate) const PASSWORD: &str = "a horse of quite another colour";
 /// The name of the refresh cookie.
 pub(crate) const COOKIE: &str = "__Host-Http-refresh_token";
+/// The name of the cookie by which a device is known again.
+pub(crate) const DEVICE_COOKIE: &str = "__Host-Http-device";
 
 /// One client with at most one session. A clone is another tab of it, or a thief with a copy.
 #[derive(Clone)]
@@ -22,6 +24,8 @@ pub(crate) struct Browser {
     pub(crate) access_token: Option<String>,
     /// The refresh token as it was last received, from the cookie or the body. To be replaced at will.
     pub(crate) refresh_token: Option<String>,
+    /// The device token as it was last received. To be replaced at will.
+    pub(crate) device_token: Option<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -36,7 +40,8 @@ impl Browser {
         // The server closes what is idle for five seconds; a request that was just sent on such a connection would be lost.
         let http = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
         let base = app.url("");
-        Browser { http, base, transport: Transport::Cookie, access_token: None, refresh_token: None }
+        let transport = Transport::Cookie;
+        Browser { http, base, transport, access_token: None, refresh_token: None, device_token: None }
     }
 
     /// A phone, which keeps the refresh token by itself and sends it in the body.
@@ -76,6 +81,11 @@ impl Browser {
     /// The same client without its refresh token.
     pub(crate) fn without_refresh_token(&self) -> Browser {
         Browser { refresh_token: None, ..self.clone() }
+    }
+
+    /// The same client on a device that is not known.
+    pub(crate) fn on_another_device(&self) -> Browser {
+        Browser { device_token: None, ..self.clone() }
     }
 
     /// The same client without its access token.
@@ -136,14 +146,17 @@ impl Browser {
         self.send(request).await
     }
 
-    /// A request with the cookie that a browser would send along, and nothing else.
+    /// A request with the cookies that a browser would send along, and nothing else.
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
-        match &self.refresh_token {
-            Some(token) if self.transport == Transport::Cookie => {
-                request.header("Cookie", format!("{COOKIE}={token}"))
-            }
-            _ => request,
+        if self.transport == Transport::Body {
+            return request;
+        }
+        let cookies = [(COOKIE, &self.refresh_token), (DEVICE_COOKIE, &self.device_token)];
+        let cookies = cookies.iter().filter_map(|(name, token)| Some(format!("{name}={}", token.as_ref()?)));
+        match cookies.collect::<Vec<_>>().join("; ") {
+            none if none.is_empty() => request,
+            cookies => request.header("Cookie", cookies),
         }
     }
 
@@ -165,6 +178,9 @@ impl Browser {
             self.refresh_token = Some(token);
         } else if answer.set_cookie().is_some_and(|cookie| cookie.max_age() == Some(0)) {
             self.refresh_token = None;
+        }
+        if let Some(token) = answer.device_token() {
+            self.device_token = Some(token);
         }
         answer
     }
@@ -190,7 +206,10 @@ impl Browser {
     fn credentials(&self, email: &str, password: &str) -> Value {
         match self.transport {
             Transport::Cookie => json!({ "email": email, "password": password }),
-            Transport::Body => json!({ "email": email, "password": password, "transport": "body" }),
+            Transport::Body => {
+                let device = &self.device_token;
+                json!({ "email": email, "password": password, "transport": "body", "device_token": device })
+            }
         }
     }
 

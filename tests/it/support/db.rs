@@ -95,6 +95,32 @@ impl TestApp {
         ));
     }
 
+    /// Lets so many seconds pass for every count of attempts.
+    pub(crate) fn db_age_attempts(&self, seconds: u64) {
+        let span = format!("interval '{seconds} seconds'");
+        self.db_execute(&format!(
+            "UPDATE authflow.attempts SET open_at = open_at - {span}, forgotten_at = forgotten_at - {span}"
+        ));
+    }
+
+    /// Adds failures to a count that is a bucket, as if they had just happened.
+    pub(crate) fn db_add_attempts(&self, kind: &str, failures: u32, seconds_each: u32) {
+        let span = format!("interval '{} seconds'", failures * seconds_each);
+        let added = self.db_execute(&format!(
+            "UPDATE authflow.attempts SET failures = failures + {failures}, open_at = open_at + {span},
+                 forgotten_at = forgotten_at + {span}
+             WHERE kind = '{kind}'"
+        ));
+        assert_eq!(added, 1, "there is not one count of this kind: {kind}");
+    }
+
+    /// How many failures the one count of a kind has; 0 if there is none.
+    pub(crate) fn db_attempts(&self, kind: &str) -> i64 {
+        self.db_count(&format!(
+            "SELECT coalesce(sum(failures), 0) AS value FROM authflow.attempts WHERE kind = '{kind}'"
+        ))
+    }
+
     /// Asserts that the database is as it was at the time of this snapshot.
     #[track_caller]
     pub(crate) fn db_unchanged_since(&self, before: &[String]) {
@@ -104,10 +130,12 @@ impl TestApp {
         assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
     }
 
-    /// Every row of every table, as text: to prove that nothing has changed.
+    /// Every row of every table, as text: to prove that nothing has changed. Without the counts of attempts, which change with
+    /// every attempt.
     pub(crate) fn db_snapshot(&self) -> Vec<String> {
         let tables = self.db_texts(
-            "SELECT table_name::text AS value FROM information_schema.tables WHERE table_schema = 'authflow' ORDER BY 1",
+            "SELECT table_name::text AS value FROM information_schema.tables WHERE table_schema = 'authflow'
+                 AND table_name <> 'attempts' ORDER BY 1",
         );
         let rows_of = |table: String| {
             let sql = format!("SELECT '{table} ' || t::text AS value FROM authflow.{table} t ORDER BY 1");

@@ -142,7 +142,9 @@ async fn planted_hashes_are_a_failed_login_and_nothing_worse() {
     let expected =
         post(&app, "/auth/login", "nobody@example.com", PASSWORD).problem(401, "invalid_credentials").body;
     for hash in planted {
-        app.db_execute(&format!("UPDATE authflow.users SET password_hash = '{hash}'"));
+        // As another password, whose attempts are counted anew.
+        let next = "credentials_version = credentials_version + 1";
+        app.db_execute(&format!("UPDATE authflow.users SET password_hash = '{hash}', {next}"));
         let started = Instant::now();
         let reply = post(&app, "/auth/login", "alice@example.com", PASSWORD);
         assert_eq!((reply.status, &reply.body), (401, &expected), "{hash}");
