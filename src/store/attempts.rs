@@ -84,7 +84,7 @@ statement! {
 }
 
 statement! {
-    /// Takes an attempt back, or forgets the whole count. Locks in the order in which was counted.
+    /// Takes an attempt back, or forgets the whole count. Locks in the order in which they were counted.
     TakeBack {
         keys: Array<Binary> = Vec<Vec<u8>>,
         forget: Array<Bool> = Vec<bool>,
