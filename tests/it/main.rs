@@ -6,6 +6,7 @@ mod claims;
 mod concurrency;
 mod events;
 mod faults;
+mod histories;
 mod refresh_jwt;
 mod revocation;
 mod rights;
