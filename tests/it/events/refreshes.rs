@@ -1,8 +1,10 @@
 //! What a refresh gives away.
 
+use actix_web::rt::spawn;
 use serde_json::json;
 
 use super::{is_about, line, listen};
+use crate::support::wire::{Moment, Proxy};
 use crate::support::{Browser, together};
 
 #[actix_web::test]
@@ -42,6 +44,28 @@ async fn a_copy_that_comes_back_is_one_event_however_often_it_comes() {
     is_about(&event, &browser);
     browser.refresh().await.refused(401, "session_revoked");
     assert_eq!(heard.lines(), [""; 0]);
+}
+
+#[actix_web::test]
+async fn of_two_that_find_the_copy_at_once_one_tells() {
+    let (app, heard) = listen(|config| config).await;
+    let wire = Proxy::to(app.database_url());
+    let held = app.node_at(wire.url(), |config| heard.by(config)).await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    let mut thief = browser.clone();
+    browser.refresh().await.expect(200);
+    app.db_age_session(&browser.session(), 31);
+    let trap = wire.trap(|sql| sql.contains("SET revoked_at"), Moment::HoldBefore);
+    let mut late = thief.at(&held);
+    let finding = spawn(async move { late.refresh().await });
+    trap.reached().await;
+    heard.take();
+
+    thief.refresh().await.refused(401, "refresh_token_reused");
+    trap.release();
+    finding.await.unwrap().refused(401, "refresh_token_reused");
+
+    assert_eq!(heard.lines(), ["refresh_token_reused client"]);
 }
 
 #[actix_web::test]

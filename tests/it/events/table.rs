@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+
 use super::Heard;
 use crate::support::{Browser, TestApp, eventually};
 
@@ -94,11 +96,19 @@ async fn a_table_that_cannot_be_written_holds_up_no_request_and_gets_its_rows_la
 }
 
 #[actix_web::test]
-async fn what_waits_is_written_when_the_node_ends() {
+async fn the_end_of_a_node_waits_until_the_rest_is_written() {
     let app = stored(90 * DAY).await;
-    Browser::signed_up(&app, "alice@example.com").await;
+    let ending = app.second_node().await;
+    let mut lock = app.db_connect();
+    lock.batch_execute("BEGIN; LOCK TABLE authflow.events IN ACCESS EXCLUSIVE MODE").unwrap();
+    Browser::signed_up(&ending, "alice@example.com").await;
 
-    let app = app.restart().await;
+    let unlocking = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        lock.batch_execute("COMMIT").unwrap();
+    });
+    drop(ending);
 
+    assert!(unlocking.is_finished(), "the node has gone before it could write");
     assert_eq!(rows(&app).len(), 2);
 }

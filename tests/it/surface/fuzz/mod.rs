@@ -99,7 +99,7 @@ impl Probe {
 
     /// Everything that is stored, but for how often somebody has tried.
     fn rows(&self) -> Vec<String> {
-        let counted = |row: &String| row.starts_with("login_attempts ");
+        let counted = |row: &String| row.starts_with("attempts ");
         self.app.db_snapshot().into_iter().filter(|row| !counted(row)).collect()
     }
 
