@@ -15,7 +15,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer,
-# openssl, node and npm.
+# openssl, nginx, curl, node and npm.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -54,7 +54,8 @@ has() {
         libpq) links "-lpq" ;;
         openssl) links "-lssl -lcrypto" && have pkg-config ;;
         postgres) postgres_programs >/dev/null ;;
-        pgbouncer) have pgbouncer || [ -x /usr/sbin/pgbouncer ] ;;
+        pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
+        curl) have curl ;;
         node | npm) have "$1" ;;
         *) fail "no such need: $1" ;;
     esac
@@ -135,6 +136,8 @@ package_for() {
         *:npm) echo npm ;;
         *:postgres) echo postgresql ;;
         *:pgbouncer) echo pgbouncer ;;
+        *:nginx) echo nginx ;;
+        *:curl) echo curl ;;
     esac
 }
 
@@ -186,6 +189,8 @@ do_without() {
         node) say "Without Node.js the tests of the browser client are left out." ;;
         npm) fail "no npm. Install it (Debian: apt-get install npm; macOS: brew install node)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
+        nginx) say "Without nginx the tests behind it are left out." ;;
+        curl) fail "no curl. Install it (Debian: apt-get install curl; macOS: brew install curl)." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
     esac

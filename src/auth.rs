@@ -230,6 +230,7 @@ impl Auth {
             origins: config.origins()?,
             proxies: config.trusted_proxies.clone(),
             registration_open: config.registration == Registration::Open,
+            examines: config.doctor,
             refresh_requires_access_token: config.refresh_requires_access_token,
         };
         Ok(Self {

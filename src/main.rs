@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{environment, keys, prune, screen, serve};
+use crate::program::{doctor, environment, keys, prune, screen, serve};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -31,6 +31,8 @@ enum Command {
     Migrate,
     /// Delete what nobody needs any more and exit. A serving program does so by itself.
     Prune,
+    /// Ask from outside whether a proxy in front leaves requests and answers as they are.
+    Doctor(doctor::Options),
     /// List, rotate or give up the signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -58,6 +60,7 @@ async fn main() -> ExitCode {
 async fn run(command: Command) -> program::Result {
     match command {
         Command::Serve => serve::serve().await,
+        Command::Doctor(options) => doctor::doctor(options).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Migrate => {
             let environment = environment::Environment::prepare()?;

@@ -116,6 +116,7 @@ impl AuthConfig {
             &mut self.trusted_proxies,
             |text| TrustedProxies::parse(text).ok(),
         )?;
+        variables.set("AUTHFLOW_DOCTOR", "1", &mut self.doctor, switch)?;
         variables.set("AUTHFLOW_COOKIE_INSECURE", "1", &mut self.cookie_insecure, switch)
     }
 

@@ -87,6 +87,7 @@ pub struct AuthConfig {
     pub(crate) signing_key: Option<SecretString>,
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) doctor: bool,
     pub(crate) database_pool: u32,
     pub(crate) listen_url: ListenUrl,
     pub(crate) prepared_statements: bool,
@@ -132,6 +133,7 @@ impl AuthConfig {
             signing_key: None,
             allowed_origins: Vec::new(),
             trusted_proxies: TrustedProxies::default(),
+            doctor: false,
             database_pool: 16,
             listen_url: ListenUrl::default(),
             prepared_statements: true,
@@ -207,6 +209,10 @@ setters! {
     trusted_proxies: TrustedProxies,
     /// The origins whose pages may call the scope, as `https://app.example.com`. Defaults to the scope's own origin.
     allowed_origins: Vec<String>,
+    /// Whether the scope has the route `/doctor`, by which the program `authflow doctor` sees what a proxy in front does to
+    /// requests and answers. Defaults to `false`. It tells callers what arrived of their own request and the address of the
+    /// last proxy, so switch it on for as long as it is needed.
+    doctor: bool,
     /// Database connections at most. Defaults to 16.
     database_pool: u32,
     /// Whether statements are prepared once per connection. Defaults to `true`; `false` behind PgBouncer before 1.21.

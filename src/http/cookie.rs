@@ -23,6 +23,8 @@ const MAX_COOKIE_BYTES: usize = 4096;
 pub(crate) const DEFAULT_SUFFIX: &str = "refresh_token";
 /// What the name of the cookie ends in by which a device is known again.
 const DEVICE: &str = "device";
+/// The suffix of the cookie that only shows what becomes of it.
+const PROBE: &str = "authflow_probe";
 
 /// The cookies of this library.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub(crate) struct Cookies {
     pub(crate) refresh: CredentialCookie,
     /// Holds the device token, by which a device is known again at its next login.
     pub(crate) device: CredentialCookie,
+    /// Holds nothing of worth: shows whether the others survive the way.
+    pub(crate) probe: CredentialCookie,
 }
 
 /// A cookie with a credential: its name, and how it is read, set, cleared and hidden.
@@ -88,7 +92,9 @@ impl Cookies {
             DEFAULT_SUFFIX => DEVICE.to_owned(),
             other => format!("{other}_{DEVICE}"),
         };
-        Ok(Self { refresh, device: CredentialCookie::named(&device, security)? })
+        let (device, probe) =
+            (CredentialCookie::named(&device, security)?, CredentialCookie::named(PROBE, security)?);
+        Ok(Self { refresh, device, probe })
     }
 
     /// Takes both cookies out of the request. See [`CredentialCookie::strip`].
@@ -145,11 +151,15 @@ impl CredentialCookie {
         headers: &'a HeaderMap,
         stripped: &'a StrippedCookie,
     ) -> Result<Option<&'a [u8]>, DuplicateCookie> {
-        let stripped = stripped.0.iter().map(|pair| pair.as_slice());
-        let mut values =
-            headers.get_all(COOKIE).flat_map(pairs).chain(stripped).filter_map(|pair| self.value_of(pair));
+        let stripped = stripped.0.iter().filter_map(|pair| self.value_of(pair));
+        let mut values = self.values(headers).chain(stripped);
         let first = values.next();
         if values.next().is_some() { Err(DuplicateCookie) } else { Ok(first) }
+    }
+
+    /// Every value under the cookie's name, in these headers.
+    pub(crate) fn values<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
+        headers.get_all(COOKIE).flat_map(pairs).filter_map(|pair| self.value_of(pair))
     }
 
     /// A `Set-Cookie` that stores the token for `max_age` seconds, or until the browser closes. A life of less than a second

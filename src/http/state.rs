@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) origins: OriginPolicy,
     pub(crate) proxies: TrustedProxies,
     pub(crate) registration_open: bool,
+    /// Whether the scope says what arrives of a request.
+    pub(crate) examines: bool,
     pub(crate) refresh_requires_access_token: bool,
 }
 

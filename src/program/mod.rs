@@ -1,5 +1,6 @@
 //! The parts of the program.
 
+pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod keys;
 pub(crate) mod prune;

@@ -7,6 +7,7 @@
 mod http;
 mod newcomer;
 mod process;
+mod proxied;
 mod refused;
 mod served;
 #[path = "../it/support/mod.rs"]

@@ -2,6 +2,7 @@
 
 mod cacheable;
 mod client;
+mod doctor;
 mod jwks;
 mod login;
 mod logout;
@@ -48,6 +49,10 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
         .default_service(web::to(|| async { Err::<&str, _>(AuthError::from(ErrorCode::NotFound)) }));
     if state.registration_open {
         scope = scope.service(only("/register", "POST", web::post().to(register::register)));
+    }
+    if state.examines {
+        let routes = [web::get().to(doctor::read), web::post().to(doctor::write)];
+        scope = scope.service(several("/doctor", "GET, POST", routes));
     }
     app.app_data(state.verifier.clone()).service(scope.app_data(state));
 }

@@ -7,6 +7,7 @@ mod client_script;
 mod cookie_names;
 mod cookies;
 mod csrf;
+mod doctor;
 mod extractors;
 mod fuzz;
 mod hiding;
