@@ -36,6 +36,7 @@ struct Client {
     secrets: Secrets,
     access_token: String,
     refresh_token: String,
+    device_token: String,
 }
 
 impl Client {
@@ -54,14 +55,22 @@ impl Client {
             self.refresh_token = token.into();
             self.secrets.add_token(token);
         }
+        let mut cookies = reply.headers.iter().filter(|(name, _)| name == "set-cookie");
+        let device = cookies.find_map(|(_, cookie)| cookie.strip_prefix("__Host-Http-device="));
+        let device = json["device_token"].as_str().or(device.and_then(|cookie| cookie.split(';').next()));
+        if let Some(token) = device {
+            self.device_token = token.into();
+            self.secrets.add(token);
+        }
         reply
     }
 
     fn credentials(&mut self, path: &str, email: &str, password: &str, transport: &str, status: u16) {
         self.secrets.add(password);
-        let body =
-            json!({ "email": email, "password": password, "transport": transport, "device_name": "phone" });
-        self.send(Request::post(path, body), status);
+        let body = json!({ "email": email, "password": password, "transport": transport, "device_name": "phone",
+                    "device_token": self.device_token });
+        let cookie = format!("__Host-Http-device={}", self.device_token);
+        self.send(Request::post(path, body).header("Cookie", cookie), status);
     }
 
     fn with_cookie(&self, path: &str) -> Request {
@@ -209,8 +218,13 @@ async fn no_secret_is_ever_logged() {
         host(&app.auth, &mut secrets).await;
         let work = move || {
             let connection = Connection::to_address(address);
-            let (access_token, refresh_token) = (String::new(), String::new());
-            let mut client = Client { connection, secrets: Secrets::default(), access_token, refresh_token };
+            let mut client = Client {
+                connection,
+                secrets: Secrets::default(),
+                access_token: String::new(),
+                refresh_token: String::new(),
+                device_token: String::new(),
+            };
             workflow(&mut client, &app, name);
             if name == "opaque" {
                 hostile(&mut client);

@@ -1,4 +1,4 @@
-//! `Auth::hide_cookie`: the application does not see the refresh cookie, the scope does.
+//! `Auth::hide_cookie`: the application does not see the cookies of this crate, the scope does.
 
 use actix_authflow::Auth;
 use actix_web::http::header;
@@ -10,6 +10,7 @@ use super::host::Host;
 use crate::support::{Browser, PASSWORD, TestApp};
 
 const COOKIE: &str = "__Host-Http-refresh_token";
+const DEVICE_COOKIE: &str = "__Host-Http-device";
 
 /// The scope, and a route that shows which cookies it got.
 fn serve(auth: &Auth, hidden: usize) -> Host {
@@ -38,6 +39,8 @@ async fn handlers_see_every_cookie_but_ours() {
                 request().header("Cookie", format!("{COOKIE}=rt_secret")),
                 request().header("Cookie", "a=1").header("Cookie", format!("{COOKIE}=rt_secret;c=3")),
                 request().header("Cookie", format!("{COOKIE}=rt_secret; {COOKIE}=rt_secret")),
+                request()
+                    .header("Cookie", format!("a=1; {DEVICE_COOKIE}=rt_secret; {COOKIE}=rt_secret; b=2")),
                 request().header("Cookie", "a=1; b=2"),
                 request(),
             ])
@@ -47,6 +50,7 @@ async fn handlers_see_every_cookie_but_ours() {
             json!([]),
             json!(["a=1", "c=3"]),
             json!([]),
+            json!(["a=1; b=2"]),
             json!(["a=1; b=2"]),
             json!([]),
         ];
@@ -66,6 +70,22 @@ async fn what_is_not_hidden_is_seen() {
     let [reply] =
         host.send([Request::get("/host/cookies").header("Cookie", format!("{COOKIE}=rt_secret"))]).await;
     assert_eq!(reply.json()["seen"], json!([format!("{COOKIE}=rt_secret")]));
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn a_device_is_known_behind_it() {
+    let app = TestApp::start().await;
+    let device = Browser::signed_up(&app, "alice@example.com").await.device_token.unwrap();
+    for _ in 0..5 {
+        Browser::new(&app).login_with("alice@example.com", "wrong").await.refused(401, "invalid_credentials");
+    }
+    let host = serve(&app.auth, 1);
+    let login = Request::post("/auth/login", json!({ "email": "alice@example.com", "password": PASSWORD }));
+    let known = login.clone().header("Cookie", format!("{DEVICE_COOKIE}={device}"));
+    let [unknown, known] = host.send([login, known]).await;
+    unknown.problem(429, "too_many_attempts");
+    known.expect(200);
     host.stop().await;
 }
 
