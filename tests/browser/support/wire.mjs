@@ -14,7 +14,10 @@ auth.onChange((change) => changes.push(change));
 export class Wire {
   /** Every request that went through, as `POST /auth/refresh`, in order. */
   seen = [];
-  /** What becomes of a request: `undefined` passes it; see `#trouble`. */
+  /**
+   * What becomes of a request: a status that it is answered with, `"cut"` before the server hears of it, `"lose the answer"`
+   * after the server has answered, or nothing of the kind.
+   */
   trouble = () => undefined;
   #server;
   #sockets = new Set();
@@ -36,10 +39,6 @@ export class Wire {
   /** The address of the browser's side. `host` may be another name of this machine. */
   url(path = "/", host = "127.0.0.1") {
     return `http://${host}:${this.#server.address().port}${path}`;
-  }
-
-  count(call) {
-    return this.seen.filter((one) => one === call).length;
   }
 
   async close() {
