@@ -213,12 +213,19 @@ do_without() {
     esac
 }
 
-# What drives the browser. It brings none, and has no dependencies: its version is all that there is to lock.
-install_playwright() {
-    local folder=tests/browser wanted
-    wanted=$(sed -n 's/.*"playwright-core": "\(.*\)".*/\1/p' "$folder/package.json")
-    if ! grep -qsF "\"version\": \"$wanted\"" "$folder/node_modules/playwright-core/package.json"; then
-        say "npm install playwright-core@$wanted, into $folder/node_modules"
-        npm install --prefix "$folder" --silent --no-audit --no-fund --no-package-lock
+# For what needs a browser: finds one, installs what drives it, and builds the program with the features of the other tests,
+# so that nothing is built twice.
+prepare_browser() {
+    require compiler libpq postgres node npm chromium
+    CHROMIUM=$(chromium_program)
+    PATH="$PATH:$(postgres_programs)"
+    AUTHFLOW_PROGRAM=${CARGO_TARGET_DIR:-$PWD/target}/debug/authflow
+    export CHROMIUM PATH AUTHFLOW_PROGRAM
+    # These bring no browser and have no dependencies: their versions are all that there is to lock.
+    if ! npm ls --prefix tests/browser --silent >/dev/null 2>&1; then
+        say "npm install, into tests/browser/node_modules"
+        npm install --prefix tests/browser --silent --no-audit --no-fund --no-package-lock
     fi
+    say "cargo test --no-run --test program"
+    cargo test --quiet --no-run --features "testing$FEATURES" --test program
 }

@@ -2,7 +2,7 @@
 
 import { createAuth } from "/auth/client.js";
 
-import { endChain, replaysWith, showChain, tick as tickChain } from "./chain.js";
+import { endChain, showChain, tick as tickChain } from "./chain.js";
 import { byId, span } from "./dom.js";
 import { drawEnd, drawSequence } from "./sequence.js";
 import { showSessions } from "./sessions.js";
@@ -50,9 +50,8 @@ function wireDesk() {
   });
   byId("log-out").addEventListener("click", () => attempt(auth.logout));
   byId("sign-in-again").addEventListener("click", () => show("signed-out"));
-  byId("end-others").addEventListener("click", () => attempt(auth.sessions.revokeOthers));
+  byId("end-others").addEventListener("click", () => attempt(() => auth.sessions.revokeOthers().then(listSessions)));
   byId("another-device").addEventListener("click", () => attempt(signInOnPhone));
-  replaysWith(auth.getAccessToken);
 }
 
 /** What the client reports, of this tab and of others. */
@@ -60,7 +59,8 @@ function changed({ type, session, code, reason, elsewhere }) {
   if (type === "started") open(session);
   if (type === "refreshed" && elsewhere) {
     attempt(async () => showToken(await auth.getAccessToken()));
-    refreshPictures();
+    drawChain();
+    listSessions();
   }
   if (type === "ended") close(code, reason);
   if (type === "storage") tell("This browser keeps no storage for the page: a reload will ask for the password again.");
@@ -74,7 +74,8 @@ function open(session) {
   byId("verdict").textContent = "";
   show("signed-in");
   if (isOther) tell("");
-  refreshPictures();
+  drawChain();
+  listSessions();
   attempt(async () => showToken(await auth.getAccessToken()));
 }
 
@@ -94,22 +95,25 @@ function close(code, reason) {
 }
 
 /** Keeps the desk in step with what went over the wire. */
-function exchanged({ direction, path, status, received, jwt }) {
+function exchanged({ direction, path, status, received }) {
   if (direction !== "in" || !onDesk) return;
-  if (received ?? jwt) showToken(received ?? jwt);
-  const isChange = path === "/auth/refresh" || (path.startsWith("/auth/sessions") && status === 204);
-  if (isChange) refreshPictures();
+  if (received) showToken(received);
+  if (path !== "/auth/refresh") return;
+  drawChain();
+  if (status === 200) listSessions();
 }
 
-function refreshPictures() {
-  if (!onDesk) return;
+function drawChain() {
   const { id } = onDesk;
   if (IS_DEMO) attempt(() => showChain(id));
-  if (auth.session) attempt(async () => showSessions(await auth.sessions.list(), end));
+}
+
+function listSessions() {
+  attempt(async () => showSessions(await auth.sessions.list(), end));
 }
 
 function end(id) {
-  return attempt(() => auth.sessions.revoke(id));
+  return attempt(() => auth.sessions.revoke(id).then(listSessions));
 }
 
 function call() {
@@ -136,7 +140,7 @@ async function signInOnPhone() {
     body: JSON.stringify({ ...lastTyped(), transport: "body", device_name: "Phone" }),
   });
   if (!answer.ok) throw new Error("The password of this account is not known any more: log out and in again.");
-  refreshPictures();
+  listSessions();
 }
 
 function tick() {
@@ -156,7 +160,8 @@ async function attempt(work) {
   try {
     await work();
   } catch (error) {
-    tell(explain(error), true);
+    // Where the session has ended meanwhile, that has been said.
+    if (auth.session || work === auth.logout) tell(explain(error), true);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { byId, element, span, timeOfDay } from "./dom.js";
 import { drawTheft } from "./sequence.js";
+import { shownToken } from "./token.js";
 
 const list = byId("chain");
 
@@ -31,10 +32,13 @@ export function endChain() {
 
 /** Keeps the seconds of the window right. Called a few times a second. */
 export function tick() {
-  if (!chain || ended) return;
+  if (!chain || isOver()) return;
   const state = byId("state-of-last");
   if (state) state.textContent = stateOf(chain.generations.length - 2);
 }
+
+/** A reuse ends the session even before its owner has noticed. */
+const isOver = () => ended || chain.presentations.some(({ code }) => code === "refresh_token_reused");
 
 function draw() {
   const focused = document.activeElement?.dataset?.generation;
@@ -49,7 +53,7 @@ function node(place) {
   const presented = chain.presentations.filter((one) => one.presented === generation);
   const isReused = presented.some((one) => one.code === "refresh_token_reused");
   const isNewest = place === chain.generations.length - 1;
-  const kind = isReused ? "reused" : isNewest ? (ended ? "dead" : "live") : "retired";
+  const kind = isReused ? "reused" : isNewest ? (isOver() ? "dead" : "live") : "retired";
   return element(
     "li",
     { class: `generation ${kind}`, "aria-current": kind === "live" ? "true" : undefined },
@@ -58,7 +62,7 @@ function node(place) {
     element("span", { class: "fate", id: place === chain.generations.length - 2 ? "state-of-last" : undefined }, stateOf(place)),
     element("time", { datetime: issuedAt }, timeOfDay(new Date(issuedAt))),
     element("ul", { class: "uses" }, ...presented.map(use)),
-    ended
+    isOver()
       ? undefined
       : element(
           "button",
@@ -74,7 +78,7 @@ function stateOf(place) {
     return "reused";
   }
   const successor = chain.generations[place + 1];
-  if (ended) return successor ? "replaced" : "ended";
+  if (isOver()) return successor ? "replaced" : "ended";
   if (!successor) return "live";
   const left = (Date.parse(successor.issued_at) - Date.now() - ahead) / 1000 + chain.window_seconds;
   // Of the rule: only the predecessor of the newest is forgiven.
@@ -83,20 +87,14 @@ function stateOf(place) {
 
 function use({ by, presented, received, code }) {
   const who = by === "thief" ? "thief" : "tab";
-  const what = code ?? (received === presented ? "same again" : `gave ${received}`);
+  const what = code?.replace("refresh_token_", "") ?? (received === presented ? "same again" : `gave ${received}`);
   return element("li", { class: `use ${who}${code ? " refused" : ""}` }, `${who}: ${what}`);
 }
 
-let authorization;
-
-/** Tells how to sign a replay: a thief who has the cookie has the JWT as well. */
-export function replaysWith(getAccessToken) {
-  authorization = getAccessToken;
-}
-
+/** A thief who has the cookie has the JWT as well. That it has expired does not matter. */
 async function replay(generation) {
   const path = `/demo/sessions/${session}/replay/${generation}`;
-  const answer = await fetch(path, { method: "POST", headers: { authorization: `Bearer ${await authorization()}` } });
+  const answer = await fetch(path, { method: "POST", headers: { Authorization: `Bearer ${shownToken()}` } });
   if (!answer.ok) return;
   const outcome = await answer.json();
   drawTheft(outcome);

@@ -21,7 +21,7 @@ export function drawSequence() {
 export function drawTheft({ presented, received, status, code }) {
   line({ route: "thief-out", title: "POST /auth/refresh", note: `stolen refresh token ${presented}`, tone: "theft" });
   const gained = received === null ? undefined : `refresh token ${received}`;
-  line({ route: "thief-in", title: `${status} ${code ?? ""}`, note: gained, tone: status === 200 ? "theft" : "bad" });
+  line({ route: "thief-in", title: outcome(status, code), note: gained, tone: status === 200 ? "theft" : "bad" });
 }
 
 /** Marks that the session is over. */
@@ -38,8 +38,11 @@ function request({ method, path, jwt, isSwapped }) {
 function answer({ path, status, code, received }) {
   const gained = received && `${nameOf(received)}${path.startsWith("/auth/") ? ", and a cookie" : ""}`;
   const tone = status >= 200 && status < 300 ? "good" : code === "token_expired" ? "warn" : "bad";
-  return { route: "in", title: `${status || ""} ${code ?? ""}`.trim(), note: gained, tone };
+  return { route: "in", title: outcome(status, code), note: gained, tone };
 }
+
+/** `401 token_expired`, `200`, or only why there is no status. */
+const outcome = (status, code) => [status, code].filter(Boolean).join(" ");
 
 function line({ route, title, note, tone }) {
   const words = { out: "Sent", in: "Received", "thief-out": "Thief sent", "thief-in": "Thief received", end: "" }[route];
@@ -58,5 +61,5 @@ function line({ route, title, note, tone }) {
   );
   list.append(made);
   while (list.children.length > MOST_LINES) list.firstElementChild.remove();
-  list.scrollTop = list.scrollHeight;
+  list.parentElement.scrollTop = list.parentElement.scrollHeight;
 }

@@ -30,6 +30,9 @@ export function showToken(jwt) {
   tick();
 }
 
+/** The JWT that is shown, expired or not. */
+export const shownToken = () => shown;
+
 /** The session has ended, and the JWT with it. */
 export function endToken() {
   isDead = true;

@@ -10,7 +10,7 @@ let ahead = 0;
 /** A JWT that the next call of the API is to carry in place of the client's. */
 let instead;
 
-/** The server admits a JWT for this long after its end, because clocks differ; and `Date` knows no fractions. */
+/** The server admits a JWT for five seconds after its end, because clocks differ; and `Date` knows no fractions. */
 const LEEWAY_SECONDS = 5 + 1;
 
 /** The time by the server's clock, in seconds. Only as exact as the `Date` header. */
@@ -38,7 +38,7 @@ export function expiredOf(session) {
   if (own.length === 0) return { jwt: undefined, wait: Infinity };
   const refusedIn = ([, claims]) => claims.exp + LEEWAY_SECONDS - serverNow();
   const [, newest] = own.at(-1);
-  const oldIn = (newest.exp + newest.iat) / 2 - serverNow();
+  const oldIn = (newest.exp + newest.iat) / 2 + 2 - serverNow();
   const expired = own.findLast((one) => refusedIn(one) < 0);
   return { jwt: expired?.[0], wait: Math.max(refusedIn(expired ?? own[0]), oldIn, 0) };
 }
