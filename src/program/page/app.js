@@ -97,7 +97,10 @@ function close(code, reason) {
 /** Keeps the desk in step with what went over the wire. */
 function exchanged({ direction, path, status, received }) {
   if (direction !== "in" || !onDesk) return;
-  if (received) showToken(received);
+  if (received) {
+    showToken(received);
+    tick();
+  }
   if (path !== "/auth/refresh") return;
   drawChain();
   if (status === 200) listSessions();
