@@ -64,8 +64,11 @@ fn text(reply: &Reply, member: &str) -> String {
     reply.json()[member].as_str().unwrap().to_owned()
 }
 
+/// The refresh cookie, which need not be the only one.
 fn cookie(reply: &Reply) -> String {
-    reply.header("set-cookie").split(';').next().unwrap().to_owned()
+    let mut cookies =
+        reply.headers.iter().filter(|(name, value)| name == "set-cookie" && value.contains("=rt_"));
+    cookies.next().unwrap().1.split(';').next().unwrap().to_owned()
 }
 
 /// What a thief is told: who presented what, and what came of it; no token.
