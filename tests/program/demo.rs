@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::http::{Reply, Request};
-use crate::served::{Served, registration};
+use crate::served::{Served, cookie, registration};
 
 const LONG_WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "5m");
 const SHORT_WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "1s");
@@ -62,13 +62,6 @@ impl Demo {
 
 fn text(reply: &Reply, member: &str) -> String {
     reply.json()[member].as_str().unwrap().to_owned()
-}
-
-/// The refresh cookie, which need not be the only one.
-fn cookie(reply: &Reply) -> String {
-    let mut cookies =
-        reply.headers.iter().filter(|(name, value)| name == "set-cookie" && value.contains("=rt_"));
-    cookies.next().unwrap().1.split(';').next().unwrap().to_owned()
 }
 
 /// What a thief is told: who presented what, and what came of it; no token.
