@@ -15,7 +15,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer,
-# openssl, nginx, curl, node and npm.
+# openssl, nginx, curl, node, npm and chromium.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -57,6 +57,7 @@ has() {
         pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
         curl) have curl ;;
         node | npm) have "$1" ;;
+        chromium) chromium_program >/dev/null ;;
         *) fail "no such need: $1" ;;
     esac
 }
@@ -82,6 +83,20 @@ postgres_programs() {
             echo "$folder"
             return
         fi
+    done
+    return 1
+}
+
+# Prints where Chromium is, or a browser that is one.
+chromium_program() {
+    local program
+    if [ -n "${CHROMIUM:-}" ]; then
+        [ -x "$CHROMIUM" ] && echo "$CHROMIUM"
+        return
+    fi
+    for program in chromium chromium-browser google-chrome \
+        /Applications/Chromium.app/Contents/MacOS/Chromium "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"; do
+        command -v "$program" && return
     done
     return 1
 }
@@ -135,6 +150,7 @@ package_for() {
         *:node) echo nodejs ;;
         *:npm) echo npm ;;
         *:postgres) echo postgresql ;;
+        *:chromium) echo chromium ;;
         *:pgbouncer) echo pgbouncer ;;
         *:nginx) echo nginx ;;
         *:curl) echo curl ;;
@@ -186,12 +202,30 @@ do_without() {
             FEATURES="$FEATURES,bundled-libpq"
             ;;
         compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
-        node) say "Without Node.js the tests of the browser client are left out." ;;
+        node) say "Without Node.js the tests of the browser client and those in a browser are left out." ;;
         npm) fail "no npm. Install it (Debian: apt-get install npm; macOS: brew install node)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         nginx) say "Without nginx the tests behind it are left out." ;;
         curl) fail "no curl. Install it (Debian: apt-get install curl; macOS: brew install curl)." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
+        chromium) fail "no Chromium. Install it (Debian: apt-get install chromium; macOS: brew install chromium), or set CHROMIUM to the program." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;
     esac
+}
+
+# For what needs a browser: finds one, installs what drives it, and builds the program with the features of the other tests,
+# so that nothing is built twice.
+prepare_browser() {
+    require compiler libpq postgres node npm chromium
+    CHROMIUM=$(chromium_program)
+    PATH="$PATH:$(postgres_programs)"
+    AUTHFLOW_PROGRAM=${CARGO_TARGET_DIR:-$PWD/target}/debug/authflow
+    export CHROMIUM PATH AUTHFLOW_PROGRAM
+    # These bring no browser and have no dependencies: their versions are all that there is to lock.
+    if ! npm ls --prefix tests/browser --silent >/dev/null 2>&1; then
+        say "npm install, into tests/browser/node_modules"
+        npm install --prefix tests/browser --silent --no-audit --no-fund --no-package-lock
+    fi
+    say "cargo test --no-run --test program"
+    cargo test --quiet --no-run --features "testing$FEATURES" --test program
 }

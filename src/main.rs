@@ -25,8 +25,13 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the scope at /auth, with /healthz, /readyz and a guarded /api/me.
-    Serve,
+    /// Serve the scope at /auth, with a page at /, /healthz, /readyz and a guarded /api/me.
+    Serve {
+        /// Let the page show expiries, rotation chains and thieves: short lives, and a program that keeps copies of the
+        /// tokens it sends. On loopback only.
+        #[arg(long)]
+        demo: bool,
+    },
     /// Apply pending migrations and exit.
     Migrate,
     /// Delete what nobody needs any more and exit. A serving program does so by itself.
@@ -59,7 +64,7 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> program::Result {
     match command {
-        Command::Serve => serve::serve().await,
+        Command::Serve { demo } => serve::serve(demo).await,
         Command::Doctor(options) => doctor::doctor(options).await,
         Command::Keys(command) => keys::run(command).await,
         Command::Migrate => {

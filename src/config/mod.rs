@@ -394,6 +394,11 @@ impl AuthConfig {
         &self.allowed_origins
     }
 
+    /// How long the predecessor of a refresh token still gets the same successor.
+    pub fn grace_window(&self) -> Duration {
+        self.refresh_grace
+    }
+
     pub(crate) fn database_url(&self) -> &str {
         self.database_url.expose_secret()
     }

@@ -44,14 +44,21 @@ impl Environment {
     /// Reads the environment. Without `DATABASE_URL` it starts the private Postgres in `./.authflow` and, unless
     /// `AUTHFLOW_SECRET` is set, keeps a generated secret beside it.
     pub(crate) fn prepare() -> Result<Self> {
+        Self::prepare_with(&[])
+    }
+
+    /// The same with these values for variables that are not set.
+    pub(crate) fn prepare_with(defaults: &[(&str, &str)]) -> Result<Self> {
+        let unset = defaults.iter().filter(|(name, _)| !is_set(name));
+        let mut variables = text_variables();
+        variables.extend(unset.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         if is_set("DATABASE_URL") {
-            return Ok(Self { config: AuthConfig::from_env()?, local: None });
+            return Ok(Self { config: AuthConfig::from_variables(variables)?, local: None });
         }
         let directory = Path::new(DIRECTORY);
         fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
         ignore_in_git(directory)?;
         let secret_file = directory.join("secret");
-        let mut variables = text_variables();
         if !is_set("AUTHFLOW_SECRET") {
             variables.push(("AUTHFLOW_SECRET".into(), kept_secret(&secret_file)?));
         }

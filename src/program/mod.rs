@@ -1,8 +1,10 @@
 //! The parts of the program.
 
+pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod keys;
+pub(crate) mod page;
 pub(crate) mod prune;
 pub(crate) mod screen;
 pub(crate) mod serve;

@@ -10,9 +10,19 @@ use actix_authflow::AuthConfig;
 use super::environment::Local;
 
 /// One screen: where it listens, where the data is, and three lines to try.
-pub(crate) fn welcome(addresses: &[SocketAddr], local: Option<&Local>, config: &AuthConfig) -> String {
+pub(crate) fn welcome(
+    addresses: &[SocketAddr],
+    local: Option<&Local>,
+    config: &AuthConfig,
+    demo: bool,
+) -> String {
     let base = addresses.first().map_or_else(String::new, |address| format!("http://{address}"));
-    let mut text = format!("\nauthflow listens on {base}\n");
+    let mut text = format!("\nauthflow listens on {base}\n\n  page       {base}/ in a browser\n");
+    if demo {
+        text.push_str(
+            "  demo       --demo is on: short lives, and copies of refresh tokens in memory, for one person on this machine\n",
+        );
+    }
     // Writing to a String cannot fail.
     if let Some(local) = local {
         let _ = writeln!(

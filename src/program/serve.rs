@@ -7,30 +7,33 @@ use actix_cors::Cors;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::{Method, StatusCode, header};
-use actix_web::middleware::{Logger, Next, from_fn};
+use actix_web::middleware::{Condition, Logger, Next, from_fn};
 use actix_web::{App, HttpResponse, HttpServer, Resource, ResponseError as _, web};
 use serde_json::json;
 
 use super::environment::Environment;
-use super::{Result, screen};
+use super::{Result, demo, page, screen};
 
 /// How long running requests may take after Ctrl-C or SIGTERM.
 const SHUTDOWN_SECONDS: u64 = 10;
 
 /// Serves until Ctrl-C or SIGTERM, finishes the running requests, and stops the private Postgres if there is one.
-pub(crate) async fn serve() -> Result {
-    let environment = web::block(|| Environment::prepare().map_err(|error| error.to_string())).await??;
-    let Environment { config, local } = environment;
+pub(crate) async fn serve(demo: bool) -> Result {
+    let defaults: &[_] = if demo { &demo::DEFAULTS } else { &[] };
+    let prepare = || Environment::prepare_with(defaults).map_err(|error| error.to_string());
+    let Environment { config, local } = web::block(prepare).await??;
+    let witness = if demo { Some(web::Data::new(demo::witness(&config)?)) } else { None };
     let bind = config.bind_address();
     let auth = Auth::connect(config.clone()).await?;
     let app_config = config.clone();
     let server = HttpServer::new(move || {
         App::new()
-            .configure(|app| routes(app, &auth))
+            .configure(|app| routes(app, &auth, witness.as_ref()))
             .wrap(cors(&app_config))
             .wrap(from_fn(all_or_nothing))
             .wrap(access_log())
             .wrap(auth.hide_cookie())
+            .wrap(Condition::new(witness.is_some(), from_fn(demo::watch)))
     })
     .shutdown_timeout(SHUTDOWN_SECONDS)
     .client_request_timeout(Duration::from_secs(10))
@@ -38,14 +41,18 @@ pub(crate) async fn serve() -> Result {
     .map_err(|error| {
         format!("cannot listen on {bind}: {error} (another address: AUTHFLOW_BIND=127.0.0.1:8081)")
     })?;
-    screen::show(&screen::welcome(&server.addrs(), local.as_ref(), &config));
+    screen::show(&screen::welcome(&server.addrs(), local.as_ref(), &config, demo));
     server.run().await?;
     drop(local);
     Ok(())
 }
 
-fn routes(app: &mut web::ServiceConfig, auth: &Auth) {
+fn routes(app: &mut web::ServiceConfig, auth: &Auth, witness: Option<&web::Data<demo::Witness>>) {
+    if let Some(witness) = witness {
+        app.app_data(witness.clone()).configure(demo::routes);
+    }
     app.app_data(web::Data::new(auth.clone()))
+        .configure(|app| page::routes(app, witness.is_some()))
         .configure(auth.routes("/auth"))
         .service(probe("/healthz").route(web::get().to(healthz)).route(web::head().to(healthz)))
         .service(probe("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)))

@@ -5,7 +5,7 @@ use std::net::TcpListener;
 
 use actix_authflow::testing::TestDatabase;
 
-use crate::process::{BIND, SECRET, directory, run, text};
+use crate::process::{BIND, SECRET, command, directory, run, text};
 
 /// A database that is never asked.
 const NOWHERE: (&str, &str) = ("DATABASE_URL", "postgres://authflow:hunter2@127.0.0.1:1/app");
@@ -95,6 +95,18 @@ fn an_insecure_cookie_is_refused_off_loopback() {
         &[NOWHERE, SECRET, ("AUTHFLOW_COOKIE_INSECURE", "1"), ("AUTHFLOW_BIND", "0.0.0.0:0")],
     );
     assert!(complaint.starts_with("authflow: AUTHFLOW_COOKIE_INSECURE "), "{complaint}");
+}
+
+#[test]
+fn a_demo_is_refused_off_loopback() {
+    let directory = directory();
+    for bind in ["0.0.0.0:0", "[::]:0", "192.0.2.1:8080"] {
+        let variables = [NOWHERE, SECRET, ("AUTHFLOW_BIND", bind)];
+        let output = command(directory.path(), "serve", variables).arg("--demo").output().unwrap();
+        assert!(!output.status.success(), "{bind} started");
+        let complaint = text(&output.stderr);
+        assert!(complaint.starts_with("authflow: --demo is only for loopback"), "{complaint}");
+    }
 }
 
 #[test]

@@ -8,35 +8,47 @@ use actix_authflow::testing::{TestCluster, TestDatabase};
 use serde_json::json;
 
 use crate::http::{Connection, Reply, Request};
-use crate::process::{BIND, Program, SECRET, directory};
+use crate::process::{BIND, Program, SECRET, command, directory};
 use crate::support::{PASSWORD, PATIENCE};
 
 const LIST: (&str, &str) = ("AUTHFLOW_ALLOWED_ORIGINS", "https://app.example,http://localhost:3000");
 
 /// The program on a database of its own.
-struct Served {
-    program: Program,
+pub(crate) struct Served {
+    pub(crate) program: Program,
     connection: Connection,
     _directory: tempfile::TempDir,
     _database: TestDatabase,
 }
 
 impl Served {
-    fn with(variables: &[(&str, &str)]) -> Served {
+    pub(crate) fn with(variables: &[(&str, &str)]) -> Served {
+        Served::with_options(&[], variables)
+    }
+
+    pub(crate) fn with_options(options: &[&str], variables: &[(&str, &str)]) -> Served {
         let (directory, database) = (directory(), TestDatabase::empty());
         let usual = [("DATABASE_URL", database.url()), SECRET, BIND];
-        let program = Program::serve(directory.path(), &[&usual, variables].concat());
+        let mut command = command(directory.path(), "serve", [&usual, variables].concat());
+        command.args(options);
+        let program = Program::start(directory.path(), command);
         let connection = program.connect();
         Served { program, connection, _directory: directory, _database: database }
     }
 
     #[track_caller]
-    fn send(&mut self, request: &Request) -> Reply {
+    pub(crate) fn send(&mut self, request: &Request) -> Reply {
         self.connection.send(request)
     }
 }
 
-fn registration() -> Request {
+/// The refresh cookie, as a client sends it back. It is not the only one that is set.
+pub(crate) fn cookie(reply: &Reply) -> String {
+    let mut set = reply.headers.iter().filter(|(name, value)| name == "set-cookie" && value.contains("=rt_"));
+    set.next().unwrap().1.split(';').next().unwrap().to_owned()
+}
+
+pub(crate) fn registration() -> Request {
     Request::post("/auth/register", json!({ "email": "alice@example.com", "password": PASSWORD }))
 }
 
