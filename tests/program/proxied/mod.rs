@@ -101,6 +101,13 @@ fn what_hides_who_is_calling_is_found() {
 }
 
 #[test]
+fn who_asks_from_a_trusted_address_is_told_so() {
+    let examined = Examined::with(&[("AUTHFLOW_TRUSTED_PROXIES", "127.0.0.0/8")]);
+    examined
+        .says(&[], &["who comes from where AUTHFLOW_TRUSTED_PROXIES trusts", "ask from where clients are"]);
+}
+
+#[test]
 fn a_proxy_that_is_not_trusted_is_found() {
     let examined = Examined::with(&[]);
     examined.says(&[], &["every client is taken for the proxy", "AUTHFLOW_TRUSTED_PROXIES=127.0.0.9."]);
