@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::PATIENCE;
 
 /// What the manual recommends.
-const RECOMMENDED: &str = include_str!("../../../docs/nginx/authflow.conf");
+pub(crate) const RECOMMENDED: &str = include_str!("../../../docs/nginx/authflow.conf");
 /// From where it connects to the program: not the address of the client, which is on this machine as well.
 pub(crate) const ADDRESS: &str = "127.0.0.9";
 
