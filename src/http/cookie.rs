@@ -57,8 +57,8 @@ pub(crate) enum Security {
 /// A name that the cookie cannot have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{0:?} is no cookie name: use up to {MAX_SUFFIX_BYTES} letters, digits, '-', '.' or '_', not ending in {DEVICE}, such \
-     as {DEFAULT_SUFFIX}"
+    "{0:?} is no cookie name: use up to {MAX_SUFFIX_BYTES} letters, digits, '-', '.' or '_', neither {PROBE} nor ending in \
+     {DEVICE}, such as {DEFAULT_SUFFIX}"
 )]
 pub(crate) struct InvalidCookieName(String);
 
@@ -82,9 +82,10 @@ impl Cookies {
     ///
     /// # Errors
     ///
-    /// [`InvalidCookieName`] if it is no name for a cookie, or could be that of another application's device.
+    /// [`InvalidCookieName`] if it is no name for a cookie, could be that of another application's device, or is that of the
+    /// probe, whose value is told to the caller.
     pub(crate) fn new(suffix: &str, security: Security) -> Result<Self, InvalidCookieName> {
-        if suffix.ends_with(DEVICE) {
+        if suffix.ends_with(DEVICE) || suffix == PROBE {
             return Err(InvalidCookieName(suffix.to_owned()));
         }
         let refresh = CredentialCookie::new(suffix, security)?;
@@ -373,7 +374,7 @@ mod tests {
             assert_eq!(cookies.device.name(), format!("{PREFIX}{device}"));
         }
         assert!(Cookies::new(&"r".repeat(MAX_SUFFIX_BYTES), Security::Secure).is_ok());
-        for suffix in ["device", "shop_device", "a;b"] {
+        for suffix in ["device", "shop_device", "authflow_probe", "a;b"] {
             assert_eq!(Cookies::new(suffix, Security::Secure).unwrap_err().0, suffix);
         }
     }

@@ -197,6 +197,13 @@ fn client(answer: &Answer, report: &Report) -> Verdict {
     let forwarded = report.forwarded_for.as_deref();
     let trusted = report.peer_is_trusted;
     match forwarded {
+        Some(addresses) if client == PRETENDED_ADDRESS && addresses != PRETENDED_ADDRESS => fault(
+            format!(
+                "anybody can choose it who comes from where AUTHFLOW_TRUSTED_PROXIES trusts ({addresses})"
+            ),
+            "If you ask from there, such as the machine of the proxy, ask from where clients are. Otherwise let the first \
+             proxy set the address (nginx: proxy_set_header X-Forwarded-For $remote_addr).",
+        ),
         _ if client == PRETENDED_ADDRESS => fault(
             "anybody can choose it: what a client writes into X-Forwarded-For is believed",
             "Let the proxy add the address that it sees (nginx: proxy_set_header X-Forwarded-For \

@@ -1,6 +1,7 @@
 //! PgBouncer in front of a server, where the machine has it.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,8 @@ impl Pooler {
     /// In front of this server. `None`, and a word about it, where PgBouncer is not installed.
     pub(crate) async fn before(cluster: &TestCluster, mode: Mode) -> Option<Pooler> {
         let Some(program) = program() else {
-            eprintln!("left out: pgbouncer is not installed");
+            // Not by `eprintln!`, which is not shown for tests that pass.
+            let _ = writeln!(std::io::stderr(), "left out: pgbouncer is not installed");
             return None;
         };
         let socket = socket_directory(cluster.url());

@@ -7,7 +7,7 @@ use std::process::Output;
 
 use actix_authflow::testing::TestDatabase;
 
-use self::nginx::{ADDRESS, Nginx};
+use self::nginx::{ADDRESS, Nginx, RECOMMENDED};
 use crate::process::{BIND, Program, SECRET, command, directory, text};
 
 /// The program, to be examined, on a database of its own.
@@ -48,6 +48,13 @@ const HOST: &str = "proxy_set_header Host $http_host;";
 const FORWARDED_FOR: &str = "proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;";
 /// A line that can be done without, in the place of others.
 const CONNECTION: &str = "proxy_set_header Connection \"\";";
+
+#[test]
+fn the_manual_shows_the_file_that_these_tests_use() {
+    let (_, shown) = RECOMMENDED.split_once('\n').unwrap();
+    let manual = include_str!("../../../docs/PROXY.md");
+    assert!(manual.contains(&format!("```nginx\n{shown}```\n")));
+}
 
 #[test]
 fn nothing_is_found_where_the_manual_was_followed() {
@@ -98,6 +105,13 @@ fn what_hides_who_is_calling_is_found() {
         &[(CONNECTION, "proxy_set_header Authorization \"\";")],
         &["FAULT  The access token: Authorization does not reach the service"],
     );
+}
+
+#[test]
+fn who_asks_from_a_trusted_address_is_told_so() {
+    let examined = Examined::with(&[("AUTHFLOW_TRUSTED_PROXIES", "127.0.0.0/8")]);
+    examined
+        .says(&[], &["who comes from where AUTHFLOW_TRUSTED_PROXIES trusts", "ask from where clients are"]);
 }
 
 #[test]

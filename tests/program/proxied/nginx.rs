@@ -1,6 +1,7 @@
 //! nginx with TLS, in front of the program, where the machine has it.
 
 use std::fs;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 use crate::support::PATIENCE;
 
 /// What the manual recommends.
-const RECOMMENDED: &str = include_str!("../../../docs/nginx/authflow.conf");
+pub(crate) const RECOMMENDED: &str = include_str!("../../../docs/nginx/authflow.conf");
 /// From where it connects to the program: not the address of the client, which is on this machine as well.
 pub(crate) const ADDRESS: &str = "127.0.0.9";
 
@@ -28,7 +29,8 @@ impl Nginx {
     /// stands in its place. `None`, and a word about it, where nginx is not installed.
     pub(crate) fn before(upstream: SocketAddr, changes: &[(&str, &str)]) -> Option<Nginx> {
         let Some(program) = program() else {
-            eprintln!("left out: nginx is not installed");
+            // Not by `eprintln!`, which is not shown for tests that pass.
+            let _ = writeln!(std::io::stderr(), "left out: nginx is not installed");
             return None;
         };
         let mut location = RECOMMENDED.replace("127.0.0.1:8080", &upstream.to_string());
