@@ -62,7 +62,7 @@ use crate::store::{Store, StoreError, StoreOptions};
 /// ```
 #[derive(Clone)]
 pub struct Auth {
-    state: web::Data<State>,
+    pub(crate) state: web::Data<State>,
     /// Ends with the last clone.
     _watch: Arc<RevocationWatch>,
     /// Ends with the last clone. None where revocations are polled for only.
@@ -225,7 +225,8 @@ impl Auth {
             verifier,
             announcer,
             database: State::database_gate(config.database_pool),
-            hashing: State::hashing_gate(hashing_permits(config)),
+            hashing: State::hashing_gate(hashing_permits(config))
+                .map_err(|error| Error::Internal(error.to_string()))?,
             cookies: config.cookies()?,
             origins: config.origins()?,
             proxies: config.trusted_proxies.clone(),

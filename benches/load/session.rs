@@ -1,6 +1,6 @@
 //! A client with a session: calls, refreshes, and checks every answer.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -44,10 +44,17 @@ impl Session {
         load.clients.into_iter().map(|(_, session)| session.unwrap()).collect()
     }
 
-    /// Logs in with a password; the answer is the caller's to judge.
-    pub(crate) async fn ask_for(connection: &mut Connection, email: &str, password: &str) -> Answer {
+    /// Logs in with a password, from an address of one's own; the answer is the caller's to judge.
+    pub(crate) async fn ask_for(
+        connection: &mut Connection,
+        address: Ipv4Addr,
+        email: &str,
+        password: &str,
+    ) -> Answer {
         let body = json!({ "email": email, "password": password }).to_string();
-        let request = Request::post("/auth/login").header(CONTENT_TYPE, "application/json");
+        let request = Request::post("/auth/login")
+            .header(CONTENT_TYPE, "application/json")
+            .header("X-Forwarded-For", address.to_string());
         connection.call(request.body(Full::from(body)).unwrap()).await
     }
 

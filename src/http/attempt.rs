@@ -3,14 +3,21 @@
 use actix_web::web;
 use tokio::runtime::Handle;
 
+use super::gate::Place;
 use super::state::State;
 use crate::domain::event::Actor;
 use crate::service::attempts::{Fate, Reservation};
 use crate::service::error::ServiceError;
 use crate::service::{Outcome, Service};
 
-/// An attempt that is counted. Whichever way it is left, also by a client that hangs up, what was no failure is taken back.
+/// An attempt that is counted, and waits in the queue for hashing.
 pub(super) struct Attempt {
+    place: Place,
+    counted: Counted,
+}
+
+/// What is counted of an attempt. Whichever way it is left, also by a client that hangs up, what was no failure is taken back.
+pub(super) struct Counted {
     state: web::Data<State>,
     by: Actor,
     /// Taken when all is done.
@@ -19,39 +26,45 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Runs the step of an operation that counts the attempt, and finds what the next one needs.
+    /// Runs the step of an operation that counts the attempt, and finds what the next one needs. Where the queue for hashing
+    /// is full nothing is begun: the database is not asked for anybody.
     pub(super) async fn begin<T: Send + 'static>(
         state: &web::Data<State>,
         by: Actor,
         step: impl FnOnce(&Service) -> Outcome<(T, Reservation)> + Send + 'static,
     ) -> Result<(T, Self), ServiceError> {
-        let own = state.clone();
+        let (own, place) = (state.clone(), state.queue_for_hashing()?);
         // Made inside, where it is dropped if nobody waits for it any more.
-        let counted =
-            move |reservation| Self { state: own, by, reservation: Some(reservation), fate: Fate::Untried };
+        let attempt = move |reservation| {
+            let (reservation, fate) = (Some(reservation), Fate::Untried);
+            Self { place, counted: Counted { state: own, by, reservation, fate } }
+        };
         let begin =
-            move |service: &Service| step(service).map(|(found, reservation)| (found, counted(reservation)));
+            move |service: &Service| step(service).map(|(found, reservation)| (found, attempt(reservation)));
         state.run(by, begin).await
     }
 
     /// Runs the step that looks at the password, behind the gate. Until its turn comes nothing is tried.
     pub(super) async fn check<T: Send + 'static>(
-        mut self,
+        self,
         step: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
-    ) -> Result<(T, Self), ServiceError> {
-        let (state, by) = (self.state.clone(), self.by);
+    ) -> Result<(T, Counted), ServiceError> {
+        let Self { place, mut counted } = self;
+        let (state, by) = (counted.state.clone(), counted.by);
         let check = move |service: &Service| {
             // Should it panic: perhaps something was tried.
-            self.fate = Fate::Failed;
+            counted.fate = Fate::Failed;
             let checked = step(service);
-            self.fate = Fate::of(&checked.result);
-            let ceiling = self.reservation.as_ref().filter(|_| self.fate == Fate::Failed);
+            counted.fate = Fate::of(&checked.result);
+            let ceiling = counted.reservation.as_ref().filter(|_| counted.fate == Fate::Failed);
             let ceiling = ceiling.and_then(Reservation::ceiling_reached);
-            checked.map(|checked| (checked, self)).telling(ceiling)
+            checked.map(|checked| (checked, counted)).telling(ceiling)
         };
-        state.hash(by, check).await
+        state.hash_from(place, by, check).await
     }
+}
 
+impl Counted {
     /// Takes back what a right password takes back, and runs the step that follows, in the same crossing.
     pub(super) async fn succeed<T: Send + 'static>(
         mut self,
@@ -68,7 +81,7 @@ impl Attempt {
     }
 }
 
-impl Drop for Attempt {
+impl Drop for Counted {
     /// In the background, because whoever drops this may be a worker that must not wait for the database.
     fn drop(&mut self) {
         let Some(reservation) = self.reservation.take().filter(|_| self.fate != Fate::Failed) else { return };

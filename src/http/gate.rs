@@ -1,12 +1,14 @@
-//! The one crossing from async code to the blocking pool, and what limits it.
+//! The one crossing from async code to threads that may block, and what limits it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
+
+use super::threads::OwnThreads;
 
 /// Why a job was not waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,12 +21,13 @@ pub(crate) enum NotDone {
     Died,
 }
 
-/// Admits so many jobs of a kind at once to the blocking pool. The others wait in async code, where they cost nothing, for a
-/// bounded time and in a bounded number.
+/// Admits so many jobs of a kind at once. The others wait in async code, where they cost nothing, for a bounded time and in a
+/// bounded number.
 pub(crate) struct Gate {
+    places: Arc<Semaphore>,
     permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
     limits: Limits,
+    threads: Threads,
 }
 
 /// What a gate allows.
@@ -40,57 +43,79 @@ pub(crate) struct Limits {
     pub(crate) deadline: Duration,
 }
 
+/// Where jobs run.
+pub(crate) enum Threads {
+    /// On the blocking pool of the runtime.
+    Blocking,
+    /// On threads that nothing else uses.
+    Own(OwnThreads),
+}
+
+/// A place in the queue of a gate, kept until its holder's turn comes, and given back when the holder goes: also when the
+/// client hangs up.
+pub(crate) struct Place {
+    _taken: OwnedSemaphorePermit,
+}
+
 impl Gate {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { permits: Arc::new(Semaphore::new(limits.jobs)), waiting: AtomicUsize::new(0), limits }
+    pub(crate) fn new(limits: Limits, threads: Threads) -> Self {
+        let [places, permits] = [limits.queue, limits.jobs].map(|count| Arc::new(Semaphore::new(count)));
+        Self { places, permits, limits, threads }
     }
 
-    /// Runs `job` on the blocking pool. The permit belongs to the job: a caller that hangs up or runs out of patience does
-    /// not free it.
+    /// Takes a place in the queue, for a job that is yet to be prepared.
+    pub(crate) fn enter(&self) -> Result<Place, NotDone> {
+        let taken = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotDone::Busy)?;
+        Ok(Place { _taken: taken })
+    }
+
+    /// Runs `job` when its turn comes.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
+        self.run_from(self.enter()?, job).await
+    }
+
+    /// Runs `job` when the turn of this place comes. The permit belongs to the job: a caller that hangs up or runs out of
+    /// patience does not free it.
+    pub(crate) async fn run_from<T: Send + 'static>(
+        &self,
+        place: Place,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, NotDone> {
         let start = Instant::now();
-        let permit = self.admit(start + self.limits.patience).await?;
-        let running = spawn_blocking(move || {
+        let turn = timeout_at(start + self.limits.patience, Arc::clone(&self.permits).acquire_owned());
+        let Ok(Ok(permit)) = turn.await else { return Err(NotDone::Busy) };
+        drop(place);
+        let (answer, answered) = oneshot::channel();
+        self.threads.run(move || {
             let result = job();
             drop(permit);
-            result
+            // Where nobody waits any more, the result is dropped here.
+            drop(answer.send(result));
         });
-        match timeout_at(start + self.limits.deadline, running).await {
+        match timeout_at(start + self.limits.deadline, answered).await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(_)) => Err(NotDone::Died),
             Err(_) => Err(NotDone::TimedOut),
         }
     }
-
-    async fn admit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, NotDone> {
-        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
-            return Ok(permit);
-        }
-        let _place = Place::take(&self.waiting, self.limits.queue).ok_or(NotDone::Busy)?;
-        match timeout_at(deadline, self.permits.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(NotDone::Busy),
-        }
-    }
 }
 
-/// A place in the queue, given back when its holder goes: also when the client hangs up.
-struct Place<'a>(&'a AtomicUsize);
-
-impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicUsize, limit: usize) -> Option<Self> {
-        let place = Self(waiting);
-        let before = waiting.fetch_add(1, Ordering::Relaxed);
-        (before < limit).then_some(place)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+impl Threads {
+    fn run(&self, job: impl FnOnce() + Send + 'static) {
+        match self {
+            Self::Blocking => drop(spawn_blocking(job)),
+            Self::Own(threads) => {
+                // What the job leaves behind may want the runtime, as on the blocking pool.
+                let runtime = Handle::current();
+                threads.run(move || {
+                    let _entered = runtime.enter();
+                    job();
+                });
+            }
+        }
     }
 }
 
@@ -100,47 +125,81 @@ mod tests {
 
     use super::*;
 
+    const LONG: Duration = Duration::from_secs(60);
+
     fn limits(jobs: usize, queue: usize) -> Limits {
         Limits { jobs, queue, patience: Duration::from_millis(50), deadline: Duration::from_millis(100) }
     }
 
+    fn patient(jobs: usize, queue: usize) -> Limits {
+        Limits { patience: LONG, deadline: LONG, ..limits(jobs, queue) }
+    }
+
+    /// One gate for each kind of threads.
+    fn gates(limits: Limits) -> [Gate; 2] {
+        let own = OwnThreads::start("test", limits.jobs).unwrap();
+        [Threads::Blocking, Threads::Own(own)].map(|threads| Gate::new(limits, threads))
+    }
+
     #[actix_web::test]
     async fn a_job_that_is_given_up_keeps_its_permit() {
-        let gate = Gate::new(limits(1, 8));
-        let (release, released) = channel::<()>();
-        assert_eq!(gate.run(move || released.recv()).await.err(), Some(NotDone::TimedOut));
-        assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
-        release.send(()).unwrap();
-        let free = async { while gate.run(|| ()).await.is_err() {} };
-        tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
+        for gate in gates(limits(1, 8)) {
+            let (release, released) = channel::<()>();
+            assert_eq!(gate.run(move || released.recv()).await.err(), Some(NotDone::TimedOut));
+            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+            release.send(()).unwrap();
+            let free = async { while gate.run(|| ()).await.is_err() {} };
+            tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
+        }
     }
 
     #[actix_web::test]
     async fn a_full_queue_is_refused_at_once() {
-        let gate = Gate::new(Limits {
-            patience: Duration::from_secs(60),
-            deadline: Duration::from_secs(60),
-            ..limits(0, 0)
-        });
-        assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+        for gate in gates(patient(0, 0)) {
+            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_place_is_taken_from_the_entry_to_the_turn() {
+        for gate in gates(patient(1, 1)) {
+            let place = gate.enter().unwrap();
+            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+            let (release, released) = channel::<()>();
+            let places = Arc::clone(&gate.places);
+            let started = gate.run_from(place, move || released.recv());
+            let entered = async {
+                while places.available_permits() == 0 {
+                    tokio::task::yield_now().await;
+                }
+                drop(gate.enter().unwrap());
+                release.send(()).unwrap();
+            };
+            assert_eq!(futures_util::future::join(started, entered).await.0, Ok(Ok(())));
+        }
     }
 
     #[actix_web::test]
     async fn whoever_stops_waiting_gives_the_place_back() {
-        let gate = Gate::new(Limits {
-            patience: Duration::from_secs(60),
-            deadline: Duration::from_secs(60),
-            ..limits(0, 1)
-        });
-        let hung_up = tokio::time::timeout(Duration::from_millis(10), gate.run(|| ())).await;
-        assert!(hung_up.is_err());
-        assert_eq!(gate.waiting.load(Ordering::Relaxed), 0);
+        for gate in gates(patient(0, 1)) {
+            let hung_up = tokio::time::timeout(Duration::from_millis(10), gate.run(|| ())).await;
+            assert!(hung_up.is_err());
+            assert_eq!(gate.places.available_permits(), 1);
+        }
     }
 
     #[actix_web::test]
     async fn a_panicking_job_is_an_error_and_frees_its_permit() {
-        let gate = Gate::new(Limits { deadline: Duration::from_secs(60), ..limits(1, 1) });
-        assert_eq!(gate.run(|| panic!("on purpose")).await, Err(NotDone::Died));
-        assert_eq!(gate.run(|| 7).await, Ok(7));
+        for gate in gates(Limits { deadline: LONG, ..patient(1, 1) }) {
+            assert_eq!(gate.run(|| panic!("on purpose")).await, Err::<(), _>(NotDone::Died));
+            assert_eq!(gate.run(|| 7).await, Ok(7));
+        }
+    }
+
+    #[actix_web::test]
+    async fn what_a_job_leaves_behind_finds_the_runtime() {
+        for gate in gates(patient(1, 1)) {
+            assert!(gate.run(|| Handle::try_current().is_ok()).await.unwrap());
+        }
     }
 }

@@ -28,3 +28,5 @@ pub(crate) mod origin;
 pub(crate) mod routes;
 #[cfg(feature = "issuer")]
 pub(crate) mod state;
+#[cfg(feature = "issuer")]
+pub(crate) mod threads;

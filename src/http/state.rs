@@ -1,5 +1,6 @@
 //! What the routes share.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,8 @@ use super::client::{ClientAddress, TrustedProxies, clean_user_agent};
 use super::cookie::{Cookies, StrippedCookie};
 use super::csrf::{Evidence, OriginPolicy, requested_host};
 use super::error::{AuthError, ErrorCode};
-use super::gate::{Gate, Limits, NotDone};
+use super::gate::{Gate, Limits, NotDone, Place, Threads};
+use super::threads::OwnThreads;
 use crate::domain::device::PresentedDevice;
 use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
@@ -46,18 +48,20 @@ impl State {
     pub(crate) fn database_gate(connections: u32) -> Gate {
         let jobs = usize::try_from(connections).unwrap_or(1);
         let deadline = DATABASE_DEADLINE + DATABASE_REMAINDER;
-        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline })
+        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline }, Threads::Blocking)
     }
 
-    /// As many hashes as memory and cores allow; a queue longer than what its patience can serve would only waste it.
-    pub(crate) fn hashing_gate(permits: usize) -> Gate {
+    /// As many hashes as memory and cores allow, on threads of their own; a queue longer than what its patience can serve would
+    /// only waste it.
+    pub(crate) fn hashing_gate(permits: usize) -> io::Result<Gate> {
         let patience = Duration::from_secs(2);
-        Gate::new(Limits {
+        let limits = Limits {
             jobs: permits,
-            queue: permits * 128,
+            queue: permits * 64,
             patience,
             deadline: patience + Duration::from_secs(3),
-        })
+        };
+        Ok(Gate::new(limits, Threads::Own(OwnThreads::start("authflow-hash", permits)?)))
     }
 
     /// Runs an operation that needs the database. Sessions it ended are dead on this node, the other nodes are being told, and
@@ -81,9 +85,24 @@ impl State {
             .unwrap_or_else(|not_done| Err(ServiceError::Database(not_done_reason(not_done))))
     }
 
+    /// Takes a place in the queue for hashing, before anything else is done.
+    pub(crate) fn queue_for_hashing(&self) -> Result<Place, ServiceError> {
+        self.hashing.enter().map_err(|_| ServiceError::Overloaded)
+    }
+
     /// Runs an operation that hashes a password, and reports what happened.
     pub(crate) async fn hash<T: Send + 'static>(
         &self,
+        by: Actor,
+        operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.hash_from(self.queue_for_hashing()?, by, operation).await
+    }
+
+    /// The same, from a place in the queue that was taken before.
+    pub(crate) async fn hash_from<T: Send + 'static>(
+        &self,
+        place: Place,
         by: Actor,
         operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
@@ -93,7 +112,7 @@ impl State {
             service.events.report(by, outcome.facts);
             outcome.result
         };
-        self.hashing.run(job).await.unwrap_or_else(|_| Err(ServiceError::Overloaded))
+        self.hashing.run_from(place, job).await.unwrap_or_else(|_| Err(ServiceError::Overloaded))
     }
 
     /// Reports what a route has found out by itself, before any operation.

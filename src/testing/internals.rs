@@ -12,7 +12,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::or_panic;
-use crate::auth;
+use crate::auth::{self, Auth};
 use crate::config::AuthConfig;
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::{Clock, UnixSeconds};
@@ -26,6 +26,7 @@ use crate::domain::rotation::Presented;
 use crate::domain::secret::ServerSecret;
 use crate::domain::session::Transport;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::http::gate::Place;
 use crate::service::events::Events;
 use crate::service::keyring::StartedKeys;
 use crate::service::revocations::Announcer;
@@ -304,6 +305,18 @@ pub fn poll_every(config: AuthConfig, interval: Duration) -> AuthConfig {
 /// Another limit for the transactions that end sessions.
 pub fn limit_transactions(config: AuthConfig, limit: Duration) -> AuthConfig {
     AuthConfig { transaction_limit: limit, ..config }
+}
+
+/// The queue for hashing when it is full: whoever wants a place finds none, until this is dropped.
+pub struct FullQueue {
+    _places: Vec<Place>,
+}
+
+impl FullQueue {
+    /// Takes every place that is left.
+    pub fn of(auth: &Auth) -> FullQueue {
+        FullQueue { _places: std::iter::from_fn(|| auth.state.queue_for_hashing().ok()).collect() }
+    }
 }
 
 fn service(config: &AuthConfig) -> Result<Service, auth::Error> {

@@ -1,5 +1,6 @@
 //! Logins beside the raw hash, and what everything else notices of a flood of them.
 
+use std::net::Ipv4Addr;
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
@@ -165,7 +166,8 @@ impl Visitor {
         // Names that no two visitors have at once, so that no account has more than its share of sessions.
         let name = (self.name + 1_009 * self.next) % self.names + 1;
         self.next += 1;
-        let answer = Session::ask_for(connection, &format!("{name}@example.com"), PASSWORD).await;
+        let address = Ipv4Addr::from_bits(0x0a00_0000 + u32::try_from(self.name).unwrap());
+        let answer = Session::ask_for(connection, address, &format!("{name}@example.com"), PASSWORD).await;
         if answer.status == StatusCode::OK {
             Session::from(&answer);
             self.granted += 1;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_authflow::testing::internals::{SECRET, Tokens};
 use actix_authflow::{
-    Auth, AuthConfig, Guard, ServerSecret, SessionTokens, SigningAlgorithm, Transport, UserId,
+    Auth, AuthConfig, Guard, ServerSecret, SessionTokens, SigningAlgorithm, Transport, TrustedProxies, UserId,
 };
 use actix_web::dev::Server;
 use actix_web::error::ErrorForbidden;
@@ -31,10 +31,12 @@ fn guard(algorithm: &str) -> (SocketAddr, Server) {
 }
 
 /// The whole scope with a window of 0, so that every refresh rotates; a guarded route; and logins without a password.
+/// Clients say which address they come from, so that not all of them share the budget of one.
 async fn issuer(database_url: &str) -> (SocketAddr, Server) {
     let config = AuthConfig::new(database_url, ServerSecret::new(SECRET).unwrap())
         .refresh_grace(Duration::ZERO)
-        .refresh_requires_access_token(false);
+        .refresh_requires_access_token(false)
+        .trusted_proxies(TrustedProxies::parse("127.0.0.1").unwrap());
     let auth = Auth::connect(config).await.unwrap();
     listen(move |app| {
         app.configure(auth.routes("/auth"))

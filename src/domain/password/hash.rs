@@ -69,7 +69,7 @@ pub(crate) enum Verification {
 }
 
 /// Hashes and verifies passwords. Every call takes tens of milliseconds and [`HashParams::memory_kib`] of memory, so it
-/// belongs on the blocking pool behind an admission gate.
+/// belongs behind an admission gate.
 pub(crate) struct Hasher {
     params: HashParams,
     argon2id: Argon2id,

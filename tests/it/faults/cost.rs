@@ -1,7 +1,11 @@
 //! What the database is asked for.
 
+use actix_authflow::testing::internals::FullQueue;
+use reqwest::Method;
+use serde_json::json;
+
 use crate::support::wire::{self, Event, Proxy};
-use crate::support::{Browser, TestApp, eventually};
+use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
 
 /// A node with a single connection, over a wire.
 async fn wired() -> (Proxy, TestApp, TestApp) {
@@ -62,6 +66,44 @@ async fn a_rotation_takes_two_round_trips_at_first_and_then_one() {
     for _ in 0..3 {
         assert_eq!(rotation().await, (0, 1, 1));
     }
+}
+
+/// Whoever comes, and whichever account it is: the database is not even asked whether there is one.
+#[actix_web::test]
+async fn what_is_refused_for_a_full_queue_asks_the_database_for_nothing() {
+    let (wire, node, app) = wired().await;
+    let mut alice = Browser::signed_up(&node, "alice@example.com").await;
+    let rows = || {
+        let tables = ["users", "sessions", "refresh_tokens", "attempts"];
+        tables.map(|table| app.db_count(&format!("SELECT count(*) AS value FROM authflow.{table}")))
+    };
+    let before = rows();
+    let full = FullQueue::of(&node.auth);
+    wire.forget();
+
+    let mut answers = Vec::new();
+    for known_or_not in ["alice@example.com", "nobody@example.com", "not an address"] {
+        answers.push(Browser::new(&node).login(known_or_not).await);
+    }
+    answers.push(Browser::new(&node).register("bob@example.com").await);
+    answers.push(new_password(&mut alice).await);
+    for answer in answers {
+        assert_eq!(answer.refused(503, "overloaded").header("retry-after"), "1");
+    }
+
+    assert_eq!(wire.log(), []);
+    assert_eq!(rows(), before);
+    alice.refresh().await.expect(200);
+    drop(full);
+    alice.login("alice@example.com").await.expect(200);
+    Browser::new(&node).register("bob@example.com").await.expect(201);
+    new_password(&mut alice).await.expect(200);
+}
+
+async fn new_password(browser: &mut Browser) -> Answer {
+    let request = browser.bearer(browser.request(Method::POST, "/auth/password"));
+    let passwords = json!({ "current_password": PASSWORD, "new_password": "a horse that nobody has seen" });
+    browser.send(request.json(&passwords)).await
 }
 
 /// What bounds the transaction comes with its beginning, and the other nodes are told by somebody else.
