@@ -58,7 +58,6 @@ function wireDesk() {
 function changed({ type, session, code, reason, elsewhere }) {
   if (type === "started") open(session);
   if (type === "refreshed" && elsewhere) {
-    attempt(async () => showToken(await auth.getAccessToken()));
     drawChain();
     listSessions();
   }
@@ -76,7 +75,6 @@ function open(session) {
   if (isOther) tell("");
   drawChain();
   listSessions();
-  attempt(async () => showToken(await auth.getAccessToken()));
 }
 
 function close(code, reason) {
@@ -95,12 +93,15 @@ function close(code, reason) {
 }
 
 /** Keeps the desk in step with what went over the wire. */
-function exchanged({ direction, path, status, received }) {
-  if (direction !== "in" || !onDesk) return;
-  if (received) {
-    showToken(received);
+function exchanged({ direction, path, status, jwt, isSwapped, received }) {
+  if (!onDesk) return;
+  // What the client sends is what it holds, also where another tab has got it. To ask the client would refresh it.
+  const held = received ?? (direction === "out" && !isSwapped ? jwt : undefined);
+  if (held) {
+    showToken(held);
     tick();
   }
+  if (direction === "out") return;
   if (path !== "/auth/refresh") return;
   drawChain();
   if (status === 200) listSessions();
