@@ -14,7 +14,9 @@ use crate::store::{Deleted, Session, StoreError};
 
 /// No statement deletes more rows: it has done within milliseconds, whatever the `statement_timeout`.
 const MOST: i64 = 1_000;
-/// How much longer than the window a predecessor is kept: nodes may differ in their window while a change is rolled out.
+/// How much longer than the window a generation is kept after it was replaced. Nodes may differ in their window while a change
+/// is rolled out; and a rotation that is slower than others, and sees a generation as the newest that no longer is, is kept
+/// from adding a second successor by the row of the first.
 const MARGIN: TimeDelta = TimeDelta::seconds(60);
 /// How long an ended session is kept, by which every node knows that its access tokens are dead: longer than any of them
 /// lives, and longer than the nodes read back.

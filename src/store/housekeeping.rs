@@ -40,8 +40,8 @@ pub(crate) enum Deleted {
 }
 
 statement! {
-    /// Looks at 500 sessions in the order of their identifiers, if no other node has the turn. The predecessor of a head
-    /// that is younger than `keep` is still needed, and of an ended session nothing is.
+    /// Looks at 500 sessions in the order of their identifiers, if no other node has the turn. A generation is needed until
+    /// `keep` after it was replaced, and of an ended session nothing is.
     SurveySessions { turn: BigInt = i64, after: SqlUuid = Uuid, keep: BigInt = i64 }
     -> (Bool, Nullable<SqlUuid>, Array<SqlUuid>, Array<SqlUuid>),
     ", turn AS MATERIALIZED (
@@ -56,9 +56,9 @@ statement! {
                CASE WHEN b.revoked_at IS NOT NULL THEN head.generation IS NOT NULL
                     ELSE EXISTS (
                         SELECT FROM authflow.refresh_tokens old
-                        WHERE old.session_id = b.id
-                          AND old.generation < head.generation
-                              - (head.issued_at > now() - input.keep * interval '1 microsecond')::integer
+                        JOIN authflow.refresh_tokens next ON next.session_id = old.session_id
+                        WHERE old.session_id = b.id AND next.generation > old.generation
+                          AND next.issued_at <= now() - input.keep * interval '1 microsecond'
                     )
                END AS superseded
         FROM input, batch b
@@ -99,20 +99,20 @@ statement! {
 }
 
 statement! {
-    /// Deletes generations that nobody needs, oldest first: never the head of a session that has not ended.
+    /// Deletes generations that nobody needs, oldest first: never the head of a session that has not ended, and never one
+    /// whose place in the key a slow rotation might still want to take.
     DeleteSuperseded { ids: Array<SqlUuid> = Vec<Uuid>, keep: BigInt = i64, most: BigInt = i64 } -> BigInt,
     ", superseded AS (
         SELECT t.session_id, t.generation
         FROM input, authflow.sessions s
-        CROSS JOIN LATERAL (
-            SELECT n.generation, n.issued_at FROM authflow.refresh_tokens n
-            WHERE n.session_id = s.id ORDER BY n.generation DESC LIMIT 1
-        ) head
+        LEFT JOIN LATERAL (
+            SELECT n.generation FROM authflow.refresh_tokens n
+            WHERE n.session_id = s.id AND n.issued_at <= now() - input.keep * interval '1 microsecond'
+            ORDER BY n.generation DESC LIMIT 1
+        ) settled ON true
         JOIN authflow.refresh_tokens t ON t.session_id = s.id
         WHERE s.id = ANY (input.ids)
-          AND (s.revoked_at IS NOT NULL
-               OR t.generation < head.generation
-                  - (head.issued_at > now() - input.keep * interval '1 microsecond')::integer)
+          AND (s.revoked_at IS NOT NULL OR t.generation < settled.generation)
         ORDER BY t.session_id, t.generation
         LIMIT (SELECT most FROM input)
         FOR UPDATE OF t SKIP LOCKED

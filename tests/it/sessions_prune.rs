@@ -51,6 +51,24 @@ async fn superseded_generations_go_and_the_window_stays_whole() {
     first_tab.refresh().await.expect(200);
 }
 
+/// The row of a generation is what keeps a slow rotation from adding it a second time.
+#[actix_web::test]
+async fn generations_that_were_replaced_a_moment_ago_stay() {
+    let app =
+        TestApp::with(|config| config.prune_interval(Duration::ZERO).refresh_grace(Duration::ZERO)).await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    for _ in 0..3 {
+        browser.refresh().await.expect(200);
+    }
+
+    assert_eq!(app.auth.prune().await.unwrap().refresh_tokens, 0);
+    assert_eq!(app.db_generations(&browser.session()), [0, 1, 2, 3]);
+
+    app.db_age_session(&browser.session(), 61);
+    assert_eq!(app.auth.prune().await.unwrap().refresh_tokens, 3);
+    assert_eq!(app.db_generations(&browser.session()), [3]);
+}
+
 #[actix_web::test]
 async fn a_pruned_generation_is_still_reuse() {
     let app = start().await;

@@ -141,10 +141,8 @@ fn is_over(scenario: &Scenario, state: &State, moment: u8) -> bool {
     scenario.absolute.min(idle_end) <= moment
 }
 
-/// How many of the oldest rows of a live chain nobody needs: all but the newest, and its predecessor for a while.
+/// How many of the oldest rows of a live chain nobody needs: those that were replaced a while ago.
 fn needless(scenario: &Scenario, state: &State, moment: u8) -> usize {
-    let Some(newest) = state.rows.last() else { return 0 };
-    let early = scenario.mutation == Some(Mutation::EarlyPruning);
-    let predecessor = u32::from(!early && newest.issued_at + scenario.window + MARGIN > moment);
-    state.rows.iter().filter(|row| row.generation + predecessor < newest.generation).count()
+    let kept = if scenario.mutation == Some(Mutation::EarlyPruning) { 0 } else { scenario.window + MARGIN };
+    state.rows.iter().skip(1).filter(|row| row.issued_at + kept <= moment).count()
 }

@@ -37,7 +37,7 @@ pub(crate) enum Mutation {
     OneStatement,
     /// Housekeeping deletes the newest generation first.
     NewestFirst,
-    /// Housekeeping deletes the predecessor within the window.
+    /// Housekeeping deletes what was replaced a moment ago.
     EarlyPruning,
     /// Housekeeping ends a session that looked over, without looking again under the lock.
     StaleSurvey,

@@ -40,7 +40,7 @@ pub(crate) struct Scenario {
     pub(crate) mutation: Option<Mutation>,
 }
 
-/// How much longer than the window a predecessor is kept.
+/// How much longer than the window a generation is kept after it was replaced.
 pub(crate) const MARGIN: Seconds = 1;
 /// Rows that one batch of housekeeping deletes.
 pub(crate) const MOST: usize = 1;

@@ -9,7 +9,7 @@ pub(super) const DAY: Seconds = 24 * 60 * 60;
 pub(super) const WINDOW: Seconds = 300;
 const IDLE: Seconds = 14 * DAY;
 const ABSOLUTE: Seconds = 30 * DAY;
-/// How long a predecessor is kept.
+/// How long a generation is kept after it was replaced.
 const KEPT: Seconds = WINDOW + 60;
 /// How long an ended session is kept.
 const REMEMBERED: Seconds = DAY + 300;
@@ -97,9 +97,9 @@ impl Session {
             self.purged |= self.now - at > REMEMBERED;
             return;
         }
-        let newest = self.newest();
-        let needed = newest - usize::from(newest > 0 && self.now - self.generations[newest].issued_at < KEPT);
-        self.generations[..needed].iter_mut().for_each(|generation| generation.kept = false);
+        let replaced =
+            self.generations.iter().skip(1).filter(|next| self.now - next.issued_at >= KEPT).count();
+        self.generations[..replaced].iter_mut().for_each(|generation| generation.kept = false);
     }
 
     pub(super) fn is_purged(&self) -> bool {
