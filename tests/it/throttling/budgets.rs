@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use actix_web::rt::spawn;
+use diesel::connection::SimpleConnection as _;
+
 use super::{WRONG, behind_a_proxy, from, guess, guess_from, throttled};
-use crate::support::{Browser, PASSWORD, TestApp, together};
+use crate::support::{Browser, PASSWORD, TestApp, eventually, together};
 
 #[actix_web::test]
 async fn two_hundred_wrong_guesses_at_once_over_two_nodes_have_one_budget() {
@@ -25,6 +28,38 @@ async fn two_hundred_wrong_guesses_at_once_over_two_nodes_have_one_budget() {
     // Whoever was refused has been counted nowhere.
     for kind in ["account_and_address", "account", "address"] {
         assert_eq!(app.db_attempts(kind), 10, "{kind}");
+    }
+}
+
+/// Each has looked and found room for one more, before any of them has taken it.
+#[actix_web::test]
+async fn guesses_that_all_saw_room_for_one_more_do_not_all_get_it() {
+    let app = TestApp::with(|config| config.database_pool(4)).await;
+    let other = app.second_node().await;
+    for _ in 0..4 {
+        guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
+    }
+    let mut holder = app.db_connect();
+    let hold = "BEGIN; SELECT FROM authflow.attempts WHERE kind = 'account_and_address' FOR UPDATE";
+    holder.batch_execute(hold).unwrap();
+    let guesses = (0..8).map(|i| {
+        let mut stranger = Browser::new([&app, &other][i % 2]);
+        spawn(async move { stranger.login_with("alice@example.com", WRONG).await })
+    });
+    let guesses: Vec<_> = guesses.collect();
+    eventually("all wait for the count", async || app.db_waiting_for_locks() == 8).await;
+    holder.batch_execute("ROLLBACK").unwrap();
+
+    let mut wrong = 0;
+    for guess in guesses {
+        match guess.await.unwrap() {
+            answer if answer.status == 401 => wrong += 1,
+            answer => assert!(throttled(answer) <= 15),
+        }
+    }
+    assert_eq!(wrong, 1);
+    for kind in ["account_and_address", "account", "address"] {
+        assert_eq!(app.db_attempts(kind), 5, "{kind}");
     }
 }
 
