@@ -58,19 +58,24 @@ struct Batch {
 
 impl Service {
     /// One pass. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
+    ///
+    /// Where one part fails or loses its turn the others are done all the same: the walk over all chains may take minutes,
+    /// and no table may grow because of it.
     pub(crate) fn prune(
         &self,
         by: Actor,
         mut pause: impl FnMut(Pause) -> bool,
     ) -> Result<Pruned, StoreError> {
         let mut done = Pruned::default();
-        let finished = self.prune_chains(by, &mut done, &mut pause)?
-            && self.prune_sessions(&mut done, &mut pause)?
-            && self.prune_attempts(&mut done, &mut pause)?
-            && self.prune_users(&mut done, &mut pause)?
-            && self.prune_events(&mut done, &mut pause)?;
-        tracing::debug!(?done, finished, "housekeeping");
-        Ok(done)
+        let finished = [
+            self.prune_chains(by, &mut done, &mut pause),
+            self.prune_sessions(&mut done, &mut pause),
+            self.prune_attempts(&mut done, &mut pause),
+            self.prune_users(&mut done, &mut pause),
+            self.prune_events(&mut done, &mut pause),
+        ];
+        tracing::debug!(?done, ?finished, "housekeeping");
+        finished.into_iter().collect::<Result<Vec<_>, _>>().map(|_| done)
     }
 
     /// Sessions in order, a batch at a time: ends those that are over, and deletes generations.
@@ -155,16 +160,7 @@ impl Service {
         pause: &mut impl FnMut(Pause) -> bool,
     ) -> Result<bool, StoreError> {
         let Some(kept) = self.events_kept else { return Ok(true) };
-        loop {
-            let deleted = self.store.transaction(|session| session.delete_events(kept, MOST))?;
-            done.events += deleted.unwrap_or_default().unsigned_abs();
-            if deleted.is_some_and(|deleted| deleted < MOST) {
-                return Ok(true);
-            }
-            if !pause(reason(deleted.is_some())) {
-                return Ok(false);
-            }
-        }
+        self.prune_in_batches(&mut done.events, pause, |session| session.delete_events(kept, MOST))
     }
 
     /// One by one, because a table of the host's may refer to some of them.

@@ -250,6 +250,22 @@ async fn nobody_waits_for_a_batch_and_two_nodes_take_turns() {
 }
 
 #[actix_web::test]
+async fn a_part_of_a_pass_that_fails_does_not_keep_the_others_from_being_done() {
+    let app = start().await;
+    let counts = "SELECT count(*) AS value FROM authflow.attempts";
+    Browser::new(&app).register("alice@example.com").await.expect(201);
+    app.db_age_attempts(24 * 60 * 60);
+    assert_eq!(app.db_count(counts), 1);
+    app.db_execute("ALTER TABLE authflow.refresh_tokens RENAME TO away");
+
+    app.auth.prune().await.unwrap_err();
+
+    assert_eq!(app.db_count(counts), 0);
+    app.db_execute("ALTER TABLE authflow.away RENAME TO refresh_tokens");
+    app.auth.prune().await.unwrap();
+}
+
+#[actix_web::test]
 async fn a_session_that_is_refreshed_in_its_last_moment_is_not_ended() {
     let app = start().await;
     let wire = Proxy::to(app.database_url());
