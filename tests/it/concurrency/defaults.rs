@@ -3,7 +3,7 @@
 use super::races::Nodes;
 use super::storms::one_generation_for_all;
 use crate::support::wire::{self, Moment};
-use crate::support::{Browser, TestApp};
+use crate::support::{Browser, TestApp, together};
 
 /// A node whose database has this setting. It holds for new connections only, and so not for the node that made it.
 async fn with_default(setting: &str) -> (TestApp, TestApp) {
@@ -92,4 +92,21 @@ async fn a_statement_that_times_out_consumes_nothing() {
     app.db_unchanged_since(&before);
     browser.refresh().await.expect(200);
     assert_eq!(app.db_generations(&browser.session()), [0, 1]);
+}
+
+#[actix_web::test]
+async fn guesses_at_once_have_one_budget_under_any_isolation() {
+    for setting in ISOLATION {
+        let (_first, app) = with_default(setting).await;
+        Browser::signed_up(&app, "alice@example.com").await;
+        for email in ["alice@example.com", "nobody@example.com"] {
+            let guesses = (0..100).map(|_| {
+                let mut stranger = Browser::new(&app);
+                async move { stranger.login_with(email, "not the password of anybody").await.status }
+            });
+            let mut answers = together(guesses).await;
+            answers.sort_unstable();
+            assert_eq!(answers, [[401; 5].as_slice(), &[429; 95]].concat(), "{setting}, {email}");
+        }
+    }
 }
