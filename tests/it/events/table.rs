@@ -1,5 +1,7 @@
 //! Events as rows.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection as _;
@@ -103,12 +105,18 @@ async fn the_end_of_a_node_waits_until_the_rest_is_written() {
     lock.batch_execute("BEGIN; LOCK TABLE authflow.events IN ACCESS EXCLUSIVE MODE").unwrap();
     Browser::signed_up(&ending, "alice@example.com").await;
 
-    let unlocking = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(300));
-        lock.batch_execute("COMMIT").unwrap();
+    let unlocked = Arc::new(AtomicBool::new(false));
+    let unlocking = std::thread::spawn({
+        let unlocked = Arc::clone(&unlocked);
+        move || {
+            std::thread::sleep(Duration::from_millis(300));
+            unlocked.store(true, Ordering::SeqCst);
+            lock.batch_execute("COMMIT").unwrap();
+        }
     });
     drop(ending);
 
-    assert!(unlocking.is_finished(), "the node has gone before it could write");
+    assert!(unlocked.load(Ordering::SeqCst), "the node has gone before it could write");
+    unlocking.join().unwrap();
     assert_eq!(rows(&app).len(), 2);
 }
