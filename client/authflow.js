@@ -259,15 +259,17 @@ function errorOf(response, text, now) {
 
 /**
  * What a 401 says, without using the answer up.
+ *
  * @param {Response} response
+ * @param {number} now The server's time.
  */
-async function refusalOf(response) {
+async function refusalOf(response, now) {
   if (response.status !== 401) return null;
   const text = await response
     .clone()
     .text()
     .catch(() => "");
-  return errorOf(response, text, 0);
+  return errorOf(response, text, now);
 }
 
 /**
@@ -380,7 +382,12 @@ class Keeper {
   readClock(response) {
     const date = Date.parse(response.headers.get("date") ?? "");
     if (Number.isFinite(date)) this.#skew = date - this.#platform.now();
-    return { now: this.#platform.now() + this.#skew, skew: this.#skew };
+    return { now: this.now, skew: this.#skew };
+  }
+
+  /** The server's time, as far as it is known. */
+  get now() {
+    return this.#platform.now() + this.#skew;
   }
 
   /** Whether less than a moment of its life is left. @param {Grant} grant */
@@ -395,7 +402,7 @@ class Keeper {
 
   /** @param {Grant} grant */
   #left(grant) {
-    return grant.expires - (this.#platform.now() + this.#skew);
+    return grant.expires - this.now;
   }
 
   /** @param {Grant | Ending | null} stored */
@@ -553,6 +560,8 @@ const DOUBTFUL = ["token_mismatch", "access_token_required", "token_invalid", "u
 const SECOND_LOOK = 300;
 /** How many young tokens may be refused in a row before that is taken for something that no refresh mends. */
 const TOLERATED_STORM = 5;
+/** How long the reason of an end is waited for, in milliseconds. */
+const REASON_TIMEOUT = 2_000;
 const NOT_RESUMABLE =
   "The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.";
 
@@ -624,7 +633,7 @@ class Refresher {
    */
   async settle(used, refusal) {
     // A login or a new password in another tab may just have ended it, and not have stored yet what it got.
-    if (this.#keeper.sync()?.session === used.session) await this.#tabs.exclusive(async () => {});
+    if (this.#isCurrent(used)) refusal = await this.#tabs.exclusive(() => this.#explained(used, refusal));
     this.#end(used, refusal);
     return this.#keeper.sync();
   }
@@ -690,6 +699,28 @@ class Refresher {
   }
 
   /**
+   * The guard knows that a session is over and not why. The refusal of a refresh has the reason; if none comes soon, the
+   * session is over without.
+   *
+   * @param {Grant} used
+   * @param {AuthError} refusal
+   */
+  async #explained(used, refusal) {
+    if (refusal.reason !== null || !this.#isCurrent(used)) return refusal;
+    try {
+      await this.#service.refresh(used.token, REASON_TIMEOUT);
+    } catch (error) {
+      if (error instanceof AuthError && error.code === refusal.code) return error;
+    }
+    return refusal;
+  }
+
+  /** @param {Grant} used */
+  #isCurrent(used) {
+    return this.#keeper.sync()?.session === used.session;
+  }
+
+  /**
    * @param {Grant} used
    * @param {AuthError} refusal
    */
@@ -720,9 +751,12 @@ class Service {
     this.#keeper = keeper;
   }
 
-  /** @param {string | undefined} token */
-  refresh(token) {
-    return this.tokens("refresh", { token, timeout: REFRESH_TIMEOUT });
+  /**
+   * @param {string | undefined} token
+   * @param {number} [timeout] In milliseconds.
+   */
+  refresh(token, timeout = REFRESH_TIMEOUT) {
+    return this.tokens("refresh", { token, timeout });
   }
 
   /** @param {string | undefined} token */
@@ -1126,7 +1160,7 @@ class Auth {
     if (!next || !call.repeatable) return response;
     response.body?.cancel().catch(() => {});
     const second = await call.send(next.token);
-    const refusal = await refusalOf(second);
+    const refusal = await refusalOf(second, this.#keeper.now);
     if (refusal?.code === "session_revoked") await abortable(this.#refresher.settle(next, refusal), call.signal);
     return second;
   };
@@ -1219,7 +1253,7 @@ class Auth {
    * @param {AbortSignal | null | undefined} signal
    */
   async #afterAnswer(grant, response, signal) {
-    const refusal = await refusalOf(response);
+    const refusal = await refusalOf(response, this.#keeper.now);
     if (!refusal) return null;
     try {
       return await abortable(this.#afterRefusal(grant, refusal), signal);

@@ -137,7 +137,7 @@ export class Auth {
     if (!next || !call.repeatable) return response;
     response.body?.cancel().catch(() => {});
     const second = await call.send(next.token);
-    const refusal = await refusalOf(second);
+    const refusal = await refusalOf(second, this.#keeper.now);
     if (refusal?.code === "session_revoked") await abortable(this.#refresher.settle(next, refusal), call.signal);
     return second;
   };
@@ -230,7 +230,7 @@ export class Auth {
    * @param {AbortSignal | null | undefined} signal
    */
   async #afterAnswer(grant, response, signal) {
-    const refusal = await refusalOf(response);
+    const refusal = await refusalOf(response, this.#keeper.now);
     if (!refusal) return null;
     try {
       return await abortable(this.#afterRefusal(grant, refusal), signal);

@@ -62,15 +62,17 @@ export function errorOf(response, text, now) {
 
 /**
  * What a 401 says, without using the answer up.
+ *
  * @param {Response} response
+ * @param {number} now The server's time.
  */
-export async function refusalOf(response) {
+export async function refusalOf(response, now) {
   if (response.status !== 401) return null;
   const text = await response
     .clone()
     .text()
     .catch(() => "");
-  return errorOf(response, text, 0);
+  return errorOf(response, text, now);
 }
 
 /**

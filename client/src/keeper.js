@@ -88,7 +88,12 @@ export class Keeper {
   readClock(response) {
     const date = Date.parse(response.headers.get("date") ?? "");
     if (Number.isFinite(date)) this.#skew = date - this.#platform.now();
-    return { now: this.#platform.now() + this.#skew, skew: this.#skew };
+    return { now: this.now, skew: this.#skew };
+  }
+
+  /** The server's time, as far as it is known. */
+  get now() {
+    return this.#platform.now() + this.#skew;
   }
 
   /** Whether less than a moment of its life is left. @param {Grant} grant */
@@ -103,7 +108,7 @@ export class Keeper {
 
   /** @param {Grant} grant */
   #left(grant) {
-    return grant.expires - (this.#platform.now() + this.#skew);
+    return grant.expires - this.now;
   }
 
   /** @param {Grant | Ending | null} stored */

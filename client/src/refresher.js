@@ -14,6 +14,8 @@ const DOUBTFUL = ["token_mismatch", "access_token_required", "token_invalid", "u
 const SECOND_LOOK = 300;
 /** How many young tokens may be refused in a row before that is taken for something that no refresh mends. */
 const TOLERATED_STORM = 5;
+/** How long the reason of an end is waited for, in milliseconds. */
+const REASON_TIMEOUT = 2_000;
 const NOT_RESUMABLE =
   "The server resumes no session without an access token: set AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN=false, or use the local storage.";
 
@@ -85,7 +87,7 @@ export class Refresher {
    */
   async settle(used, refusal) {
     // A login or a new password in another tab may just have ended it, and not have stored yet what it got.
-    if (this.#keeper.sync()?.session === used.session) await this.#tabs.exclusive(async () => {});
+    if (this.#isCurrent(used)) refusal = await this.#tabs.exclusive(() => this.#explained(used, refusal));
     this.#end(used, refusal);
     return this.#keeper.sync();
   }
@@ -148,6 +150,28 @@ export class Refresher {
       if (refused && [...FINAL, ...DOUBTFUL].includes(error.code)) return error;
       throw error;
     }
+  }
+
+  /**
+   * The guard knows that a session is over and not why. The refusal of a refresh has the reason; if none comes soon, the
+   * session is over without.
+   *
+   * @param {Grant} used
+   * @param {AuthError} refusal
+   */
+  async #explained(used, refusal) {
+    if (refusal.reason !== null || !this.#isCurrent(used)) return refusal;
+    try {
+      await this.#service.refresh(used.token, REASON_TIMEOUT);
+    } catch (error) {
+      if (error instanceof AuthError && error.code === refusal.code) return error;
+    }
+    return refusal;
+  }
+
+  /** @param {Grant} used */
+  #isCurrent(used) {
+    return this.#keeper.sync()?.session === used.session;
   }
 
   /**

@@ -25,9 +25,12 @@ export class Service {
     this.#keeper = keeper;
   }
 
-  /** @param {string | undefined} token */
-  refresh(token) {
-    return this.tokens("refresh", { token, timeout: REFRESH_TIMEOUT });
+  /**
+   * @param {string | undefined} token
+   * @param {number} [timeout] In milliseconds.
+   */
+  refresh(token, timeout = REFRESH_TIMEOUT) {
+    return this.tokens("refresh", { token, timeout });
   }
 
   /** @param {string | undefined} token */

@@ -59,19 +59,51 @@ for (const code of DOUBTFUL) {
   });
 }
 
-scenario("a session that the guard says has ended is over in every tab", async (service, browser) => {
-  const auth = await browser.loggedIn();
-  const other = browser.open();
-  service.revoke("s1", "session_revoked", "password_changed");
-  const { status, body } = await call(auth);
-  assert.deepEqual([status, body.reason], [401, "password_changed"]);
-  await until(() => other.changes.length);
-  assert.deepEqual(
-    [auth.changes.at(-1), other.changes.at(-1)],
-    ["ended session_revoked", "ended session_revoked elsewhere"],
+scenario(
+  "a session that the guard says has ended is over in every tab, with what a refresh says",
+  async (service, browser) => {
+    const auth = await browser.loggedIn();
+    const other = browser.open();
+    const reasons = [];
+    for (const { onChange } of [auth, other]) onChange(({ reason }) => reasons.push(reason));
+    service.revoke("s1", "session_revoked", "password_changed");
+    const { status, body } = await call(auth);
+    assert.deepEqual([status, body.code], [401, "session_revoked"]);
+    await until(() => other.changes.length);
+    assert.deepEqual(
+      [auth.changes.at(-1), other.changes.at(-1)],
+      ["ended session_revoked", "ended session_revoked elsewhere"],
+    );
+    assert.deepEqual([reasons, service.count(REFRESH)], [["password_changed", "password_changed"], 1]);
+    assert.equal((await call(other)).body.code, "unauthorized");
+    assert.equal(service.count(REFRESH), 1);
+  },
+);
+
+const SILENT = {
+  "goes lost": (call, response) => response.destroy(),
+  "is late": () => {},
+  "is about another session": (call, response, service) => service.problem(response, 401, "token_mismatch", "why"),
+  "is a success": (call, response, service) => service.json(response, 200, { access_token: "at9" }),
+};
+for (const [what, answer] of Object.entries(SILENT)) {
+  scenario(
+    `a session that the guard says has ended is over if the answer that would tell why ${what}`,
+    async (service, browser) => {
+      const auth = await browser.loggedIn();
+      const reasons = [];
+      auth.onChange(({ reason }) => reasons.push(reason));
+      service.revoke("s1", "session_revoked", "password_changed");
+      service.next(REFRESH, (call, response) => answer(call, response, service));
+      const answered = call(auth);
+      await until(() => service.count(REFRESH));
+      if (what === "is late") await browser.timeOut(2_000);
+      assert.equal((await answered).body.code, "session_revoked");
+      assert.deepEqual([auth.session, auth.changes.at(-1), reasons], [null, "ended session_revoked", [null]]);
+      assert.equal(service.count(REFRESH), 1);
+    },
   );
-  assert.equal(service.count(REFRESH), 0);
-});
+}
 
 scenario("a session that ends between the 401 and the repeat is over", async (service, browser) => {
   const auth = await browser.loggedIn();

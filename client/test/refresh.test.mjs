@@ -93,6 +93,30 @@ scenario("a service that refuses every token is not answered with a storm of ref
   assert.notEqual(auth.session, null);
 });
 
+scenario(
+  "a refusal that says when to come back is not answered with a refresh before then",
+  async (service, browser) => {
+    const auth = await browser.loggedIn();
+    const refuse = () =>
+      service.next("/api", (call, response) =>
+        service.problem(response, 401, "token_invalid", undefined, {
+          "Retry-After": new Date(service.now + 5_000).toUTCString(),
+        }),
+      );
+    for (const [milliseconds, refreshes] of [
+      [0, 1],
+      [4_000, 1],
+      [1_000, 2],
+    ]) {
+      browser.pass(milliseconds);
+      service.now += milliseconds;
+      refuse();
+      await call(auth);
+      assert.equal(service.count("/auth/refresh"), refreshes);
+    }
+  },
+);
+
 scenario("an answer that a refresh cannot change is returned as it came", async (service, browser) => {
   const auth = await browser.loggedIn();
   for (const [status, code] of [

@@ -73,8 +73,7 @@ export class Service {
     if (route === "POST /auth/logout") return this.#logout(call, response);
     const holder = this.#tokens.get(call.token);
     const refusal = !call.token ? "unauthorized" : this.#refusal(holder);
-    if (refusal)
-      return this.problem(response, 401, refusal, holder && this.#sessions.get(holder.session).ended?.reason);
+    if (refusal) return this.problem(response, 401, refusal);
     const { session } = holder;
     if (route === "POST /auth/password") return this.#password(call, response, session);
     if (route === "GET /auth/sessions") return this.json(response, 200, { sessions: [{ id: session, current: true }] });
