@@ -112,7 +112,8 @@ describe("the page of a demo", () => {
     await wireShows(["POST /auth/refresh", "401 refresh_token_reused"]);
     await shows("#chain .fate", ["reused", "ended"]);
     await page.locator("#call").click();
-    await wireShows(["GET /api/me", "401 session_revoked", "The session has ended"]);
+    await wireShows(["GET /api/me", "401 session_revoked", "POST /auth/refresh", "401 session_revoked", "The session has ended"]);
+    assert.match(await page.locator("#news").textContent(), /reuse/);
     await page.getByRole("button", { name: "Sign in again" }).click();
     assert.ok(await page.getByLabel("E-mail").isVisible());
   });
