@@ -56,7 +56,8 @@ has() {
         postgres) postgres_programs >/dev/null ;;
         pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
         curl) have curl ;;
-        node | npm) have "$1" ;;
+        node) have node && node -e 'process.exit(parseInt(process.versions.node) < 20)' ;;
+        npm) have npm ;;
         chromium) chromium_program >/dev/null ;;
         *) fail "no such need: $1" ;;
     esac
@@ -202,7 +203,7 @@ do_without() {
             FEATURES="$FEATURES,bundled-libpq"
             ;;
         compiler) fail "no C compiler. Install one (Debian: apt-get install gcc libc6-dev; macOS: xcode-select --install)." ;;
-        node) say "Without Node.js the tests of the browser client and those in a browser are left out." ;;
+        node) say "Without Node.js 20 or newer the tests of the browser client and those in a browser are left out." ;;
         npm) fail "no npm. Install it (Debian: apt-get install npm; macOS: brew install node)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         nginx) say "Without nginx the tests behind it are left out." ;;
@@ -217,6 +218,7 @@ do_without() {
 # so that nothing is built twice.
 prepare_browser() {
     require compiler libpq postgres node npm chromium
+    has node || fail "no Node.js, or one older than 20."
     CHROMIUM=$(chromium_program)
     PATH="$PATH:$(postgres_programs)"
     AUTHFLOW_PROGRAM=${CARGO_TARGET_DIR:-$PWD/target}/debug/authflow

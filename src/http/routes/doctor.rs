@@ -8,7 +8,6 @@ use uuid::Uuid;
 use crate::http::body::{Nothing, OptionalCommand};
 use crate::http::client::ClientAddress;
 use crate::http::csrf::requested_host;
-use crate::http::error::{AuthError, ErrorCode};
 use crate::http::state::State;
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -32,11 +31,11 @@ struct Report<'a> {
     /// The cookies under the name of the probe.
     probes: Vec<String>,
     /// The `Set-Cookie` of this answer, as it leaves here.
-    set_cookie: &'a str,
+    set_cookie: Option<&'a str>,
 }
 
 /// Answers a reading request.
-pub(super) async fn read(state: web::Data<State>, request: HttpRequest) -> Result<HttpResponse, AuthError> {
+pub(super) async fn read(state: web::Data<State>, request: HttpRequest) -> HttpResponse {
     report(&state, &request)
 }
 
@@ -45,15 +44,15 @@ pub(super) async fn write(
     state: web::Data<State>,
     request: HttpRequest,
     OptionalCommand(Nothing {}): OptionalCommand<Nothing>,
-) -> Result<HttpResponse, AuthError> {
+) -> HttpResponse {
     report(&state, &request)
 }
 
-fn report(state: &State, request: &HttpRequest) -> Result<HttpResponse, AuthError> {
+fn report(state: &State, request: &HttpRequest) -> HttpResponse {
     let headers = request.headers();
     let nonce = Uuid::new_v4();
-    let cookie = state.cookies.probe.set(&nonce.to_string(), Some(PROBE_LIFE));
-    let cookie = cookie.map_err(|_| ErrorCode::NotFound)?;
+    // A nonce always fits.
+    let cookie = state.cookies.probe.set(&nonce.to_string(), Some(PROBE_LIFE)).ok();
     let peer = request.peer_addr();
     let report = Report {
         nonce,
@@ -64,9 +63,13 @@ fn report(state: &State, request: &HttpRequest) -> Result<HttpResponse, AuthErro
         peer_is_trusted: peer.is_some_and(|peer| state.proxies.contains(peer.ip().to_canonical())),
         client: ClientAddress::of(peer, headers, &state.proxies).map(|address| address.ip().to_string()),
         probes: state.cookies.probe.values(headers).map(text).collect(),
-        set_cookie: cookie.to_str().unwrap_or_default(),
+        set_cookie: cookie.as_ref().and_then(|cookie| cookie.to_str().ok()),
     };
-    Ok(HttpResponse::Ok().insert_header((header::SET_COOKIE, cookie.clone())).json(report))
+    let mut response = HttpResponse::Ok();
+    if let Some(cookie) = &cookie {
+        response.append_header((header::SET_COOKIE, cookie));
+    }
+    response.json(report)
 }
 
 /// The values of all headers of a name, as if they had been one (RFC 9110 §5.3).

@@ -43,7 +43,12 @@ fn report(url: &str, findings: &[Finding]) -> String {
             Verdict::Fault { seen, remedy } => format!("\n  FAULT  {subject}: {seen}\n         {remedy}"),
         };
     }
-    text
+    printable(&text)
+}
+
+/// Part of the text comes from whoever answered, who has no say over the terminal.
+fn printable(text: &str) -> String {
+    text.replace(|letter: char| letter.is_control() && letter != '\n', "\u{fffd}")
 }
 
 #[cfg(test)]
@@ -63,5 +68,12 @@ mod tests {
             report("https://app.example.com/auth", &findings),
             "authflow doctor https://app.example.com/auth\n\n  ok     Host\n  FAULT  Cookie: it is gone\n         let it through"
         );
+    }
+
+    #[test]
+    fn what_was_answered_does_not_steer_the_terminal() {
+        let verdict = Verdict::Hint { seen: "\u{1b}[2Jcleared\r\u{9b}1m".into(), remedy: String::new() };
+        let text = report("https://app.example.com/auth", &[Finding { subject: "Host", verdict }]);
+        assert!(text.contains("\u{fffd}[2Jcleared\u{fffd}\u{fffd}1m"), "{text:?}");
     }
 }
