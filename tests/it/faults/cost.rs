@@ -8,7 +8,7 @@ use crate::support::wire::{self, Event, Proxy};
 use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
 
 /// A node with a single connection, over a wire.
-async fn wired() -> (Proxy, TestApp, TestApp) {
+pub(super) async fn wired() -> (Proxy, TestApp, TestApp) {
     let direct = TestApp::start().await;
     let wire = Proxy::to(direct.database_url());
     let node = direct.node_at(wire.url(), |config| config.database_pool(1)).await;
@@ -100,7 +100,7 @@ async fn what_is_refused_for_a_full_queue_asks_the_database_for_nothing() {
     new_password(&mut alice).await.expect(200);
 }
 
-async fn new_password(browser: &mut Browser) -> Answer {
+pub(super) async fn new_password(browser: &mut Browser) -> Answer {
     let request = browser.bearer(browser.request(Method::POST, "/auth/password"));
     let passwords = json!({ "current_password": PASSWORD, "new_password": "a horse that nobody has seen" });
     browser.send(request.json(&passwords)).await

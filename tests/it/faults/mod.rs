@@ -6,3 +6,4 @@ mod late;
 mod lost_answers;
 mod outage;
 mod pooler;
+mod round_trips;
