@@ -18,9 +18,10 @@ use crate::support::{Browser, PASSWORD, TestApp};
 
 const CASES: u32 = 400;
 const COOKIE: &str = "__Host-Http-refresh_token";
+const DEVICE_COOKIE: &str = "__Host-Http-device";
 
 /// Every route of the scope, and one of the application's behind the guard.
-const ROUTES: [(&str, &str); 12] = [
+const ROUTES: [(&str, &str); 16] = [
     ("POST", "/auth/register"),
     ("POST", "/auth/login"),
     ("POST", "/auth/refresh"),
@@ -29,16 +30,21 @@ const ROUTES: [(&str, &str); 12] = [
     ("GET", "/auth/me"),
     ("GET", "/auth/sessions"),
     ("DELETE", "/auth/sessions"),
+    ("DELETE", "/auth/sessions?keep=current"),
     ("DELETE", "/auth/sessions/{own}"),
     ("GET", "/auth/.well-known/jwks.json"),
+    ("GET", "/auth/doctor"),
+    ("POST", "/auth/doctor"),
     ("GET", "/api/me"),
     ("POST", "/auth/refresh, as a phone"),
+    ("POST", "/auth/login, as a phone"),
 ];
 
 /// What a client keeps.
 struct Client {
     access_token: String,
     refresh_token: String,
+    device_token: String,
     session: String,
 }
 
@@ -61,10 +67,15 @@ impl Client {
             connection.send(&Request::new("POST", &format!("/host/login/{user}/{transport}"))).expect(200);
         let json = reply.json();
         let member = |name: &str| json[name].as_str().unwrap_or_default().to_owned();
-        let cookie = reply.header("set-cookie").split(['=', ';']).nth(1).unwrap_or_default();
+        let cookie = |name: &str| {
+            let set = reply.headers.iter().filter(|(header, _)| header == "set-cookie");
+            let mut values = set.filter_map(|(_, cookie)| cookie.strip_prefix(name)?.strip_prefix('='));
+            values.next().and_then(|value| value.split(';').next()).unwrap_or_default().to_owned()
+        };
         Client {
             access_token: member("access_token"),
-            refresh_token: member("refresh_token") + cookie,
+            refresh_token: member("refresh_token") + &cookie(COOKIE),
+            device_token: member("device_token") + &cookie(DEVICE_COOKIE),
             session: member("session_id"),
         }
     }
@@ -72,7 +83,7 @@ impl Client {
 
 impl Probe {
     async fn new() -> Probe {
-        let app = TestApp::start().await;
+        let app = TestApp::with(|config| config.doctor(true)).await;
         let user = Browser::signed_up(&app, "alice@example.com").await.user();
         let witness = Browser::signed_up(&app, "bob@example.com").await.access_token.unwrap();
         let hash = format!("SELECT password_hash AS value FROM authflow.users WHERE id = '{user}'");
@@ -102,7 +113,7 @@ impl Probe {
         let (method, path) = ROUTES[route];
         let by_phone = path.ends_with("phone");
         let client = if by_phone { &self.phone } else { &self.browser };
-        let refresh_token = &client.refresh_token;
+        let Client { refresh_token, device_token, .. } = client;
         let body = match (method, path) {
             ("POST", "/auth/register" | "/auth/login") => Some(json!({
                 "email": "alice@example.com", "password": PASSWORD, "transport": "body", "device_name": "laptop",
@@ -111,6 +122,10 @@ impl Probe {
             ("POST", "/auth/password") => {
                 Some(json!({ "current_password": PASSWORD, "new_password": PASSWORD }))
             }
+            ("POST", "/auth/login, as a phone") => Some(json!({
+                "email": "alice@example.com", "password": PASSWORD, "transport": "body", "device_token": device_token,
+            })),
+            ("POST", "/auth/doctor") => Some(json!({})),
             _ if by_phone => Some(json!({ "refresh_token": refresh_token })),
             _ => None,
         };
@@ -118,7 +133,8 @@ impl Probe {
             method,
             path: path.trim_end_matches(", as a phone").replace("{own}", &client.session),
             authorization: format!("Bearer {}", client.access_token),
-            cookie: (!by_phone).then(|| format!("theme=dark; {COOKIE}={refresh_token}")),
+            cookie: (!by_phone)
+                .then(|| format!("theme=dark; {COOKIE}={refresh_token}; {DEVICE_COOKIE}={device_token}")),
             body,
         }
     }

@@ -56,7 +56,7 @@ enum Member {
 }
 
 /// Pieces that mean something to some reader.
-const WORDS: [&str; 26] = [
+const WORDS: [&str; 28] = [
     "\"",
     "\\",
     "\\u0000",
@@ -75,8 +75,10 @@ const WORDS: [&str; 26] = [
     "%00",
     "%5F",
     "rt_",
+    "dt_",
     "Bearer ",
     "__Host-Http-refresh_token=",
+    "__Host-Http-device=",
     "null",
     "1e999",
     "\u{0}",
@@ -126,7 +128,17 @@ fn edit() -> impl Strategy<Value = Edit> {
 
 fn member() -> impl Strategy<Value = Member> {
     let name = select(
-        &["email", "password", "transport", "refresh_token", "device_name", "id", "", "__proto__"][..],
+        &[
+            "email",
+            "password",
+            "transport",
+            "refresh_token",
+            "device_name",
+            "device_token",
+            "id",
+            "",
+            "__proto__",
+        ][..],
     );
     prop_oneof![
         4 => (any::<Index>(), value()).prop_map(|(at, value)| Member::Set(at, value)),
