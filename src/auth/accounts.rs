@@ -183,7 +183,8 @@ impl Auth {
 
     /// Starts a session for a user whom the host has authenticated by itself, and answers with its tokens.
     ///
-    /// It sees no request: it remembers no device, and ends no session whose cookie came along.
+    /// It sees no request: it stores no name or address of the device, and ends no session whose cookie came along. The
+    /// device that gets the answer is known to the user from then on: its logins wait for no stranger's guesses.
     ///
     /// # Errors
     ///

@@ -3,8 +3,8 @@
 //! It authenticates nobody. It only gives the logins of this device a budget of their own, so that strangers who guess at
 //! the account cannot use it up (OWASP "Device Cookies").
 //!
-//! A token is `version(1) ‖ user id(16) ‖ version of the credentials(4) ‖ device id(16) ‖ end(8) ‖ tag(16)`, in base64url
-//! behind `dt_`. A new password raises the version of the credentials, and devices are unknown again.
+//! A token is `version(1) ‖ user id(16) ‖ version of the password(4) ‖ device id(16) ‖ end(8) ‖ tag(16)`, in base64url behind
+//! `dt_`. With a new password devices are unknown again; whatever ends sessions leaves them known.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ pub(crate) const DEVICE_LIFE: TimeDelta = TimeDelta::days(180);
 const PREFIX: &str = "dt_";
 const VERSION: u8 = 1;
 const USER: std::ops::Range<usize> = 1..17;
-const CREDENTIALS: std::ops::Range<usize> = 17..21;
+const PASSWORD: std::ops::Range<usize> = 17..21;
 const DEVICE: std::ops::Range<usize> = 21..37;
 const END: std::ops::Range<usize> = 37..45;
 const TAG: std::ops::Range<usize> = 45..61;
@@ -35,7 +35,7 @@ const LENGTH: usize = 61;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PresentedDevice {
     user: UserId,
-    credentials_version: i32,
+    password_version: i32,
     id: Uuid,
     /// Seconds since the Unix epoch.
     ends_at: i64,
@@ -59,11 +59,11 @@ impl DeviceKeys {
 
     /// A token for a device that has just logged in. Each gets an identifier of its own, so that a copy of an older token
     /// does not share its budget.
-    pub(crate) fn issue(&self, user: UserId, credentials_version: i32, now: DateTime<Utc>) -> DeviceToken {
+    pub(crate) fn issue(&self, user: UserId, password_version: i32, now: DateTime<Utc>) -> DeviceToken {
         let mut bytes = Zeroizing::new([0; LENGTH]);
         bytes[0] = VERSION;
         bytes[USER].copy_from_slice(user.as_uuid().as_bytes());
-        bytes[CREDENTIALS].copy_from_slice(&credentials_version.to_be_bytes());
+        bytes[PASSWORD].copy_from_slice(&password_version.to_be_bytes());
         bytes[DEVICE].copy_from_slice(Uuid::new_v4().as_bytes());
         bytes[END].copy_from_slice(&(now + DEVICE_LIFE).timestamp().to_be_bytes());
         let tag = hmac::sign(&self.current, &bytes[..TAG.start]);
@@ -80,7 +80,7 @@ impl DeviceKeys {
         let genuine = length == LENGTH && bytes[0] == VERSION && keys.any(|key| is_tagged(key, &bytes));
         genuine.then(|| PresentedDevice {
             user: UserId(Uuid::from_bytes(array(&bytes[USER]))),
-            credentials_version: i32::from_be_bytes(array(&bytes[CREDENTIALS])),
+            password_version: i32::from_be_bytes(array(&bytes[PASSWORD])),
             id: Uuid::from_bytes(array(&bytes[DEVICE])),
             ends_at: i64::from_be_bytes(array(&bytes[END])),
         })
@@ -91,7 +91,7 @@ impl PresentedDevice {
     /// The device, if this account knows it and `now` is before the token's end.
     pub(crate) fn known_to(&self, account: &Credentials, now: DateTime<Utc>) -> Option<Uuid> {
         let known = self.user == account.user
-            && self.credentials_version == account.version
+            && self.password_version == account.password_version
             && now.timestamp() < self.ends_at;
         known.then_some(self.id)
     }
@@ -134,8 +134,8 @@ mod tests {
         DeviceKeys::new(&secret(current), previous.map(secret).as_ref())
     }
 
-    fn account(user: UserId, version: i32) -> Credentials {
-        Credentials { user, password_hash: None, version }
+    fn account(user: UserId, password_version: i32) -> Credentials {
+        Credentials { user, password_hash: None, version: 0, password_version }
     }
 
     fn now() -> DateTime<Utc> {
@@ -156,7 +156,7 @@ mod tests {
             (account(alice, 2), now(), false),
             (account(bob, 3), now(), false),
         ] {
-            assert_eq!(device.known_to(&account, at).is_some(), known, "{:?} {at}", account.version);
+            assert_eq!(device.known_to(&account, at).is_some(), known, "{:?} {at}", account.password_version);
         }
     }
 

@@ -120,20 +120,21 @@ impl Throttle {
     /// What a login adds to: the count of its device, if that is known, or else those that strangers share. So nobody
     /// without the device can use up what the device has.
     ///
-    /// With a new password the counts of an account begin anew: what was guessed at is gone. An account that does not exist
-    /// has a name and the first version of a password.
+    /// With a new password the counts of an account begin anew: what was guessed at is gone. Nothing else does that, so that
+    /// strangers get no new attempts when the owner ends sessions. An account that does not exist has a name and the first
+    /// version of a password.
     ///
     /// From the narrow to the wide: that is the order in which they are locked.
     pub(crate) fn login(
         &self,
-        (account, credentials_version): (&str, i32),
+        (account, password_version): (&str, i32),
         network: Option<Network>,
         known_device: Option<Uuid>,
     ) -> Vec<Counter> {
         if let Some(device) = known_device {
             return vec![self.counter(AttemptBudget::Device, &[device.as_bytes()])];
         }
-        let (account, version) = (account.as_bytes(), &credentials_version.to_be_bytes());
+        let (account, version) = (account.as_bytes(), &password_version.to_be_bytes());
         let at = network.as_ref().map_or(&[][..], Network::bytes);
         let mut counters = vec![
             self.counter(AttemptBudget::AccountAndAddress, &[account, version, at]),

@@ -22,6 +22,8 @@ pub(crate) struct Credentials {
     pub(crate) user: UserId,
     /// Absent: no login by password.
     pub(crate) password_hash: Option<String>,
-    /// Raised by each new password; a session is started only if it is still the same.
+    /// Raised by whatever is to outdate this check; a session is started only if it is still the same.
     pub(crate) version: i32,
+    /// Raised by each new password and nothing else.
+    pub(crate) password_version: i32,
 }

@@ -83,17 +83,17 @@ impl Service {
         })
     }
 
-    /// The same for a client on whose device the password was given, which is known from now on.
+    /// The same for a client that has shown who it is, and whose device is known from now on.
     pub(super) fn grant_to_device(
         &self,
         admitted: Admitted,
         refresh_token: RefreshToken,
         key: &SigningKey,
-        credentials_version: i32,
+        password_version: i32,
     ) -> Result<Grant, ServiceError> {
         let (user, now) = (admitted.session.user, admitted.session.now);
         let grant = self.grant(admitted, refresh_token, key)?;
-        let device = self.throttle.as_ref().map(|_| self.devices.issue(user, credentials_version, now));
+        let device = self.throttle.as_ref().map(|_| self.devices.issue(user, password_version, now));
         Ok(Grant { device, ..grant })
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::password::hash::Verification;
 use crate::domain::session::RevocationReason;
 use crate::domain::throttle::Network;
 use crate::domain::user::Credentials;
-use crate::store::{NewSession, Session, Started, StoreError};
+use crate::store::{NewSession, Session, Started, StartedSession, StoreError};
 
 /// Who wants to log in, and from where.
 pub(crate) struct LoginAttempt {
@@ -35,6 +35,7 @@ pub(crate) struct Authenticated {
 /// A session that was started in a transaction that may still fail.
 pub(super) struct Beginning {
     pub(super) admitted: Admitted,
+    pub(super) password_version: i32,
     /// The user's other live sessions.
     others: i64,
     /// The end of the session it replaces, if that had not ended before.
@@ -47,18 +48,20 @@ impl Service {
     pub(crate) fn begin_login(&self, attempt: &LoginAttempt) -> Outcome<(Option<Credentials>, Reservation)> {
         let email = Email::parse(&attempt.email).ok();
         let canonical = email.as_ref().map_or("", Email::canonical);
-        let found = match self.store.run(|session| session.find_credentials(canonical)) {
+        let found = match self.store.run(|session| session.find_account(canonical)) {
             Ok(found) => found,
             Err(error) => return Outcome::from(ServiceError::from(error)),
         };
         let known_device = found
             .as_ref()
-            .and_then(|(credentials, now)| attempt.device.as_ref()?.known_to(credentials, *now));
-        let credentials = found.map(|(credentials, _)| credentials);
-        let (version, user) = credentials.as_ref().map(|known| (known.version, known.user)).unzip();
-        let account = (email.as_ref().map_or(attempt.email.as_str(), Email::canonical), version.unwrap_or(0));
+            .and_then(|account| attempt.device.as_ref()?.known_to(&account.credentials, account.now));
+        // A disabled user has counts like any other: whether there is one shows nowhere.
+        let version = found.as_ref().map_or(0, |account| account.credentials.password_version);
+        let account = (email.as_ref().map_or(attempt.email.as_str(), Email::canonical), version);
         let counters =
             self.throttle.as_ref().map(|throttle| throttle.login(account, attempt.network, known_device));
+        let credentials = found.filter(|account| account.enabled).map(|account| account.credentials);
+        let user = credentials.as_ref().map(|known| known.user);
         self.reserve(counters.unwrap_or_default(), user).map(|reservation| (credentials, reservation))
     }
 
@@ -102,7 +105,8 @@ impl Service {
         started.telling([Fact::login_failed(Some(credentials.user), failure)])
     }
 
-    /// Starts a session for a user whom the host has authenticated itself.
+    /// Starts a session for a user whom the host has authenticated itself. That makes the device known, as a password would:
+    /// so a host can let its user in by a link while strangers keep everything else used up.
     pub(crate) fn start_session(&self, user: UserId, request: &SessionRequest) -> Outcome<Grant> {
         self.start(user, None, request, Rejected::UnknownUser)
     }
@@ -121,16 +125,13 @@ impl Service {
         let alone = request.replaces.is_none() && self.hooks.claims.is_none();
         let started = if alone { self.store.run(start) } else { self.store.transaction(start) };
         match started {
-            Ok(Some(Beginning { admitted, others, replaced })) => {
+            Ok(Some(Beginning { admitted, password_version, others, replaced })) => {
                 let evicted = self.evict_oldest(user, others);
                 let facts =
                     evicted.iter().map(|id| Fact::session_ended(*id, user, RevocationReason::Evicted));
                 let facts: Vec<_> = std::iter::once(logged_in(&new)).chain(replaced).chain(facts).collect();
                 let ended = request.replaces.into_iter().chain(evicted);
-                let grant = match version {
-                    Some(version) => self.grant_to_device(admitted, token, &key, version),
-                    None => self.grant(admitted, token, &key),
-                };
+                let grant = self.grant_to_device(admitted, token, &key, password_version);
                 Outcome::new(grant, ended).telling(facts)
             }
             Ok(None) => Outcome::from(ServiceError::from(refused)),
@@ -146,14 +147,15 @@ impl Service {
         new: &NewSession,
         replaces: Option<SessionId>,
     ) -> Result<Option<Beginning>, StoreError> {
-        let Started::Live { session: live, others } = session.start_session(new)? else { return Ok(None) };
+        let Started::Live(started) = session.start_session(new)? else { return Ok(None) };
+        let StartedSession { session: live, others, password_version } = started;
         let mut replaced = None;
         if let Some(id) = replaces {
             let owner = session.revoke(id, RevocationReason::Replaced)?;
             session.delete_chains(&[id])?;
             replaced = owner.map(|owner| Fact::session_ended(id, owner, RevocationReason::Replaced));
         }
-        Ok(Some(Beginning { admitted: self.admit(live)?, others, replaced }))
+        Ok(Some(Beginning { admitted: self.admit(live)?, password_version, others, replaced }))
     }
 }
 

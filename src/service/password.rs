@@ -12,9 +12,10 @@ use crate::domain::event::{CredentialFailure, EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
-use crate::domain::session::RevocationReason;
+use crate::domain::session::{EndedSession, RevocationReason};
 use crate::domain::throttle::Network;
-use crate::store::{Change, OwnAccount, Started, StoreError};
+use crate::domain::user::Credentials;
+use crate::store::{Change, NewSession, OwnAccount, Session, Started, StoreError};
 
 /// A change whose current password was right, with the new one hashed.
 pub(crate) struct PasswordChange {
@@ -24,7 +25,8 @@ pub(crate) struct PasswordChange {
 
 /// What the transaction came to.
 enum Changed {
-    Live(Admitted),
+    /// A new session, under the password of this version.
+    Live(Admitted, i32),
     Refused(Rejected),
 }
 
@@ -75,7 +77,7 @@ impl Service {
     /// Third step: sets the password, ends every session of the user and starts a new one like the one it was asked for in,
     /// all or nothing.
     pub(crate) fn change_password(&self, change: &PasswordChange) -> Outcome<Grant> {
-        let PasswordChange { account, new_hash } = change;
+        let (account, reason) = (&change.account, RevocationReason::PasswordChanged);
         let OwnAccount { credentials, session: own, .. } = account;
         let request = SessionRequest {
             transport: account.transport,
@@ -86,33 +88,14 @@ impl Service {
         let key = self.keyring.signing_key();
         let (new, token) = self.new_session(credentials.user, None, &request, &key);
         let mut ended = Vec::new();
-        let changed = self.store.transaction(|session| {
-            match session.change_password(credentials.user, *own, credentials.version, new_hash)? {
-                Change::Done => {
-                    let reason = RevocationReason::PasswordChanged;
-                    end_all(session, credentials.user, None, reason, &mut ended)?;
-                    let Started::Live { session: live, .. } = session.start_session(&new)? else {
-                        return Err(StoreError::Corrupt("a user locked in this transaction has no session"));
-                    };
-                    Ok(Changed::Live(self.admit(live)?))
-                }
-                Change::SessionEnded => Ok(match session.find_started(&new)? {
-                    // By this very change, whose answer was lost.
-                    Started::Live { session: live, .. } => Changed::Live(self.admit(live)?),
-                    Started::Refused => Changed::Refused(Rejected::SessionRevoked(None)),
-                }),
-                Change::Outdated => Ok(Changed::Refused(Rejected::WrongPassword)),
-            }
-        });
-        match changed {
-            Ok(Changed::Live(admitted)) => {
+        match self.store.transaction(|session| self.replace_password(session, change, &new, &mut ended)) {
+            Ok(Changed::Live(admitted, password_version)) => {
                 let changed =
                     Fact::new(EventKind::PasswordChanged).of_user(credentials.user).in_session(*own);
-                // Raised by the change.
-                let version = credentials.version.wrapping_add(1);
-                Outcome::new(self.grant_to_device(admitted, token, &key, version), ids(&ended))
+                let grant = self.grant_to_device(admitted, token, &key, password_version);
+                Outcome::new(grant, ids(&ended))
                     .telling([changed])
-                    .telling(ends(&ended, credentials.user, RevocationReason::PasswordChanged))
+                    .telling(ends(&ended, credentials.user, reason))
                     .telling([logged_in(&new)])
             }
             Ok(Changed::Refused(Rejected::WrongPassword)) => {
@@ -123,6 +106,34 @@ impl Service {
                 .telling([failed(account, CredentialFailure::HostRefused)]),
             Err(error) => Outcome::from(ServiceError::from(error)),
         }
+    }
+
+    /// What is done in the transaction. Adds to `ended` what it ends.
+    fn replace_password(
+        &self,
+        session: &mut Session<'_>,
+        change: &PasswordChange,
+        new: &NewSession,
+        ended: &mut Vec<EndedSession>,
+    ) -> Result<Changed, StoreError> {
+        let OwnAccount { credentials, session: own, .. } = &change.account;
+        let &Credentials { user, password_version, .. } = credentials;
+        let started = match session.change_password(user, *own, password_version, &change.new_hash)? {
+            Change::Done => {
+                end_all(session, user, None, RevocationReason::PasswordChanged, ended)?;
+                let Started::Live(started) = session.start_session(new)? else {
+                    return Err(StoreError::Corrupt("a user locked in this transaction has no session"));
+                };
+                started
+            }
+            Change::SessionEnded => match session.find_started(new)? {
+                // By this very change, whose answer was lost.
+                Started::Live(started) => started,
+                Started::Refused => return Ok(Changed::Refused(Rejected::SessionRevoked(None))),
+            },
+            Change::Outdated => return Ok(Changed::Refused(Rejected::WrongPassword)),
+        };
+        Ok(Changed::Live(self.admit(started.session)?, started.password_version))
     }
 }
 

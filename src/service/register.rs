@@ -15,9 +15,6 @@ use crate::domain::throttle::Network;
 use crate::domain::user::User;
 use crate::store::{NewUser, Session, StoreError, UserInsertion};
 
-/// The version of the credentials of a user who has just been made.
-const NEW_USERS_VERSION: i32 = 0;
-
 /// A user to be registered, with the password hashed already.
 pub(crate) struct Registration {
     pub(crate) email: Email,
@@ -73,8 +70,8 @@ impl Service {
             started.map(Some).ok_or(impossible)
         });
         match registered {
-            Ok(Some(Beginning { admitted, replaced, .. })) => {
-                let grant = self.grant_to_device(admitted, token, &key, NEW_USERS_VERSION);
+            Ok(Some(Beginning { admitted, password_version, replaced, .. })) => {
+                let grant = self.grant_to_device(admitted, token, &key, password_version);
                 let created = Fact::new(EventKind::UserCreated).of_user(user.id);
                 let facts = [created, logged_in(&new)].into_iter().chain(replaced);
                 Outcome::new(grant, request.replaces).telling(facts)

@@ -29,15 +29,15 @@ pub(crate) enum Change {
     Done,
     /// The session it was asked for in is not live.
     SessionEnded,
-    /// The password was set or all logins were outdated since it was checked.
+    /// The password was set since it was checked.
     Outdated,
 }
 
 statement! {
     FindOwnAccount { user_id: SqlUuid = Uuid, session_id: SqlUuid = Uuid }
-    -> (Nullable<Text>, Integer, Nullable<Text>, Text, Bool, Nullable<Text>, Nullable<Text>, Nullable<Text>),
-    " SELECT u.password_hash, u.credentials_version, u.email_canonical, s.transport, s.persistent, s.device_name,
-             s.user_agent, s.ip
+    -> (Nullable<Text>, Integer, Integer, Nullable<Text>, Text, Bool, Nullable<Text>, Nullable<Text>, Nullable<Text>),
+    " SELECT u.password_hash, u.credentials_version, u.password_version, u.email_canonical, s.transport, s.persistent,
+             s.device_name, s.user_agent, s.ip
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.user_id = input.user_id AND s.revoked_at IS NULL
       JOIN authflow.users u ON u.id = s.user_id AND u.disabled_at IS NULL
@@ -47,17 +47,17 @@ statement! {
 }
 
 statement! {
-    /// Sets the password that was checked against `version`, for a session that is live in this moment and stays so until
-    /// the transaction ends it. Locks the user first, then the session, each at once in the strength that it is written
-    /// with.
+    /// Sets the password, if the current one is still that of this version, for a session that is live in this moment and
+    /// stays so until the transaction ends it. Locks the user first, then the session, each at once in the strength that it
+    /// is written with.
     ChangePassword {
         user_id: SqlUuid = Uuid,
         session_id: SqlUuid = Uuid,
-        version: Integer = i32,
+        password_version: Integer = i32,
         password_hash: Text = String,
     } -> (Bool, Bool),
     ", owner AS MATERIALIZED (
-        SELECT u.id, u.credentials_version FROM authflow.users u, input
+        SELECT u.id, u.password_version FROM authflow.users u, input
         WHERE u.id = input.user_id AND u.disabled_at IS NULL
         FOR NO KEY UPDATE OF u
     ), own AS MATERIALIZED (
@@ -66,10 +66,10 @@ statement! {
         FOR NO KEY UPDATE OF s
     ), changed AS (
         UPDATE authflow.users u
-        SET password_hash = input.password_hash, credentials_version = u.credentials_version + 1,
-            updated_at = clock_timestamp()
+        SET password_hash = input.password_hash, password_version = u.password_version + 1,
+            credentials_version = u.credentials_version + 1, updated_at = clock_timestamp()
         FROM input, owner, own
-        WHERE u.id = owner.id AND owner.credentials_version = input.version
+        WHERE u.id = owner.id AND owner.password_version = input.password_version
         RETURNING u.id
     )
     SELECT EXISTS (SELECT FROM own), EXISTS (SELECT FROM changed)"
@@ -79,6 +79,7 @@ statement! {
 struct OwnAccountRow {
     password_hash: Option<String>,
     version: i32,
+    password_version: i32,
     email: Option<String>,
     transport: String,
     persistent: bool,
@@ -105,13 +106,13 @@ impl Session<'_> {
         &mut self,
         user: UserId,
         session: SessionId,
-        version: i32,
+        password_version: i32,
         password_hash: &str,
     ) -> Result<Change, StoreError> {
         let statement = ChangePassword {
             user_id: user.0,
             session_id: session.0,
-            version,
+            password_version,
             password_hash: password_hash.to_owned(),
         };
         let (live, changed): (bool, bool) = statement.get_result(self.connection)?;
@@ -126,7 +127,12 @@ impl Session<'_> {
 impl OwnAccountRow {
     fn into_account(self, user: UserId, session: SessionId) -> Result<OwnAccount, StoreError> {
         Ok(OwnAccount {
-            credentials: Credentials { user, password_hash: self.password_hash, version: self.version },
+            credentials: Credentials {
+                user,
+                password_hash: self.password_hash,
+                version: self.version,
+                password_version: self.password_version,
+            },
             email: self.email.unwrap_or_default(),
             session,
             transport: transport(&self.transport)?,

@@ -134,7 +134,7 @@ pub mod authflow {
             external_id -> Nullable<Text>,
             /// Argon2id PHC string, or a foreign hash that the host's verify hook understands. Null: no password login.
             password_hash -> Nullable<Text>,
-            /// Raised whenever the password is set or all sessions are ended, so that a login checked before starts no session.
+            /// Raised whenever the password is set, all sessions are ended or the user is disabled, so that a login checked before starts no session.
             credentials_version -> Int4,
             /// Roles, copied into the `roles` claim when a token is issued.
             roles -> Array<Nullable<Text>>,
@@ -148,6 +148,8 @@ pub mod authflow {
             updated_at -> Timestamptz,
             /// When the user was deleted. The bare row goes when no session refers to it any more. Null: not deleted.
             erased_at -> Nullable<Timestamptz>,
+            /// Raised whenever the password is set, and by nothing else. Devices are known, and attempts are counted, by the password of this version.
+            password_version -> Int4,
         }
     }
 

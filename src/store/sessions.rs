@@ -32,15 +32,21 @@ pub(crate) struct NewSession {
     pub(crate) signed_by: String,
 }
 
+/// A session that was started, in a transaction that may still fail.
+#[derive(Debug, Clone)]
+pub(crate) struct StartedSession {
+    pub(crate) session: LiveSession,
+    /// The user's other live sessions, without those that are being started in the same moment.
+    pub(crate) others: i64,
+    /// Of the user's password, by which the device is known from now on.
+    pub(crate) password_version: i32,
+}
+
 /// What became of the start of a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Started {
-    Live {
-        session: LiveSession,
-        /// The user's other live sessions, without those that are being started in the same moment.
-        others: i64,
-    },
-    /// The user is gone or disabled, or the password was changed since it was checked.
+    Live(StartedSession),
+    /// The user is gone or disabled, or logins that were checked before are outdated.
     Refused,
 }
 
@@ -73,6 +79,22 @@ pub(super) struct LiveRow {
     pub(super) refresh_issued_at: DateTime<Utc>,
     pub(super) refresh_expires_at: DateTime<Utc>,
     pub(super) now: DateTime<Utc>,
+}
+
+type StartedColumns = (LiveColumns, BigInt, Integer);
+
+#[derive(Queryable)]
+struct StartedRow {
+    live: LiveRow,
+    others: i64,
+    password_version: i32,
+}
+
+impl StartedRow {
+    fn into_started(self, new: &NewSession) -> StartedSession {
+        let session = self.live.into_session(new.id, new.transport);
+        StartedSession { session, others: self.others, password_version: self.password_version }
+    }
 }
 
 impl LiveRow {
@@ -111,9 +133,9 @@ statement! {
         digest: Binary = Vec<u8>,
         nonce: Binary = Vec<u8>,
         signed_by: Text = String,
-    } -> (LiveColumns, BigInt),
+    } -> StartedColumns,
     ", owner AS MATERIALIZED (
-        SELECT u.id, u.email, u.created_at, u.roles, u.scopes
+        SELECT u.id, u.email, u.created_at, u.roles, u.scopes, u.password_version
         FROM authflow.users u, input
         WHERE u.id = input.user_id AND u.disabled_at IS NULL
           AND (input.credentials_version IS NULL OR u.credentials_version = input.credentials_version)
@@ -137,17 +159,19 @@ statement! {
     )
     SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
            started.expires_at, first.issued_at, first.expires_at, clock.now,
-           (SELECT count(*) FROM authflow.sessions s WHERE s.user_id = owner.id AND s.revoked_at IS NULL)
+           (SELECT count(*) FROM authflow.sessions s WHERE s.user_id = owner.id AND s.revoked_at IS NULL),
+           owner.password_version
     FROM owner, clock, started, first"
 }
 
 statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
-    -> (LiveColumns, BigInt),
+    -> StartedColumns,
     " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.issued_at, t.expires_at,
              clock_timestamp(),
-             (SELECT count(*) FROM authflow.sessions o WHERE o.user_id = u.id AND o.revoked_at IS NULL)
+             (SELECT count(*) FROM authflow.sessions o WHERE o.user_id = u.id AND o.revoked_at IS NULL),
+             u.password_version
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.revoked_at IS NULL
       JOIN authflow.users u ON u.id = s.user_id
@@ -209,11 +233,9 @@ impl Session<'_> {
             nonce: new.nonce.0.to_vec(),
             signed_by: new.signed_by.clone(),
         };
-        let row: Option<(LiveRow, i64)> = statement.get_result(self.connection).optional()?;
+        let row: Option<StartedRow> = statement.get_result(self.connection).optional()?;
         match row {
-            Some((row, others)) => {
-                Ok(Started::Live { session: row.into_session(new.id, new.transport), others })
-            }
+            Some(row) => Ok(Started::Live(row.into_started(new))),
             None => self.find_started(new),
         }
     }
@@ -221,11 +243,8 @@ impl Session<'_> {
     /// The session, if an earlier run of the same start has committed it.
     pub(crate) fn find_started(&mut self, new: &NewSession) -> Result<Started, StoreError> {
         let own = FindStarted { session_id: new.id.0, digest: new.digest.0.to_vec() };
-        let row: Option<(LiveRow, i64)> = own.get_result(self.connection).optional()?;
-        Ok(row.map_or(Started::Refused, |(row, others)| Started::Live {
-            session: row.into_session(new.id, new.transport),
-            others,
-        }))
+        let row: Option<StartedRow> = own.get_result(self.connection).optional()?;
+        Ok(row.map_or(Started::Refused, |row| Started::Live(row.into_started(new))))
     }
 
     /// Ends a session. Answers whose it was, or `None` if it had ended before or is not known.

@@ -107,7 +107,7 @@ impl Session<'_> {
     }
 
     /// Makes every login of the user that was checked before start no session, and waits for those that are starting one.
-    /// Comes before the sessions in every transaction that ends all of them.
+    /// Comes before the sessions in every transaction that ends all of them. The password stays what it is.
     pub(crate) fn outdate_logins(&mut self, user: UserId) -> Result<(), StoreError> {
         OutdateLogins { id: user.0 }.get_result::<Uuid>(self.connection).optional()?;
         Ok(())

@@ -22,6 +22,15 @@ pub(crate) struct NewUser {
     pub(crate) scopes: Vec<String>,
 }
 
+/// An account that somebody wants to log in to.
+pub(crate) struct Account {
+    pub(crate) credentials: Credentials,
+    /// Where not, no password is right.
+    pub(crate) enabled: bool,
+    /// The database's time.
+    pub(crate) now: DateTime<Utc>,
+}
+
 /// What became of an insertion.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum UserInsertion {
@@ -46,8 +55,8 @@ macro_rules! change {
     }};
 }
 
-/// Sessions that are being started with the old credentials will not be.
-macro_rules! next_version {
+/// Sessions that are being started by a login that was checked before will not be.
+macro_rules! outdate_logins {
     () => {
         users::credentials_version.eq(users::credentials_version + 1)
     };
@@ -120,26 +129,24 @@ impl Session<'_> {
         Ok(row.map(user))
     }
 
-    /// The credentials behind a canonical e-mail address, and the time. A disabled user has none.
-    pub(crate) fn find_credentials(
-        &mut self,
-        canonical: &str,
-    ) -> Result<Option<(Credentials, DateTime<Utc>)>, StoreError> {
-        type Row = (Uuid, Option<String>, i32, bool, DateTime<Utc>);
+    /// The account behind a canonical e-mail address.
+    pub(crate) fn find_account(&mut self, canonical: &str) -> Result<Option<Account>, StoreError> {
+        type Row = (Uuid, Option<String>, i32, i32, bool, DateTime<Utc>);
         let row: Option<Row> = users::table
             .filter(users::email_canonical.eq(canonical))
             .select((
                 users::id,
                 users::password_hash,
                 users::credentials_version,
+                users::password_version,
                 users::disabled_at.is_null(),
                 clock_timestamp(),
             ))
             .first(self.connection)
             .optional()?;
-        let enabled = row.filter(|(.., enabled, _)| *enabled);
-        Ok(enabled.map(|(id, password_hash, version, _, now)| {
-            (Credentials { user: UserId(id), password_hash, version }, now)
+        Ok(row.map(|(id, password_hash, version, password_version, enabled, now)| {
+            let credentials = Credentials { user: UserId(id), password_hash, version, password_version };
+            Account { credentials, enabled, now }
         }))
     }
 
@@ -159,11 +166,12 @@ impl Session<'_> {
 
     /// Sets (or removes) the password. Like every change here it answers whether the user exists.
     pub(crate) fn set_password(&mut self, id: UserId, hash: Option<&str>) -> Result<bool, StoreError> {
-        change!(self, id, users::password_hash.eq(hash), next_version!())
+        let next_password = users::password_version.eq(users::password_version + 1);
+        change!(self, id, users::password_hash.eq(hash), next_password, outdate_logins!())
     }
 
     pub(crate) fn disable_user(&mut self, id: UserId) -> Result<bool, StoreError> {
-        change!(self, id, users::disabled_at.eq(clock_timestamp().nullable()), next_version!())
+        change!(self, id, users::disabled_at.eq(clock_timestamp().nullable()), outdate_logins!())
     }
 
     pub(crate) fn enable_user(&mut self, id: UserId) -> Result<bool, StoreError> {
@@ -182,7 +190,7 @@ impl Session<'_> {
             users::scopes.eq(Vec::<Option<&str>>::new()),
             users::disabled_at.eq(clock_timestamp().nullable()),
             users::erased_at.eq(clock_timestamp().nullable()),
-            next_version!(),
+            outdate_logins!(),
             users::updated_at.eq(clock_timestamp()),
         );
         let bare = diesel::update(users::table.find(id.0)).set(nothing_left);

@@ -134,6 +134,25 @@ async fn a_session_that_ended_while_passwords_were_hashed_changes_nothing() {
 }
 
 #[actix_web::test]
+async fn a_change_goes_on_whatever_becomes_of_the_other_sessions() {
+    let app = TestApp::start().await;
+    let wire = Proxy::to(app.database_url());
+    let held_node = app.node_at(wire.url(), |config| config).await;
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    let trap = wire.trap(|sql| sql.contains("changed AS"), Moment::HoldBefore);
+    let mut elsewhere = browser.at(&held_node);
+    let changing = spawn(async move { change(&mut elsewhere, PASSWORD, NEW).await });
+    trap.reached().await;
+
+    let request = browser.bearer(browser.request(Method::DELETE, "/auth/sessions?keep=current"));
+    browser.send(request).await.expect(204);
+    trap.release();
+
+    changing.await.unwrap().expect(200);
+    browser.login_with("alice@example.com", NEW).await.expect(200);
+}
+
+#[actix_web::test]
 async fn a_login_whose_password_was_checked_before_starts_no_session() {
     let app = TestApp::start().await;
     let wire = Proxy::to(app.database_url());

@@ -218,12 +218,13 @@ async fn members_that_are_not_known_are_not_bound() {
     let body = json!({
         "email": "alice@example.com", "password": PASSWORD, "id": "00000000-0000-0000-0000-000000000001",
         "user_id": 1, "session_id": "00000000-0000-0000-0000-000000000002", "roles": ["admin"], "scope": "everything",
-        "disabled_at": null, "credentials_version": 99, "is_admin": true, "__proto__": { "admin": true },
+        "disabled_at": null, "credentials_version": 99, "password_version": 99, "is_admin": true, "__proto__": { "admin": true },
     });
     let reply = Connection::to(&app).send(&Request::post("/auth/register", body)).expect(201);
     let user = &reply.json()["user"];
     assert_ne!(user["id"], "00000000-0000-0000-0000-000000000001");
     assert_ne!(reply.json()["session_id"], "00000000-0000-0000-0000-000000000002");
-    let plain = "SELECT count(*) AS value FROM authflow.users WHERE roles = '{}' AND credentials_version = 0";
+    let plain = "SELECT count(*) AS value FROM authflow.users
+                 WHERE roles = '{}' AND credentials_version = 0 AND password_version = 0";
     assert_eq!(app.db_count(plain), 1);
 }

@@ -143,7 +143,7 @@ async fn planted_hashes_are_a_failed_login_and_nothing_worse() {
         post(&app, "/auth/login", "nobody@example.com", PASSWORD).problem(401, "invalid_credentials").body;
     for hash in planted {
         // As another password, whose attempts are counted anew.
-        let next = "credentials_version = credentials_version + 1";
+        let next = "password_version = password_version + 1";
         app.db_execute(&format!("UPDATE authflow.users SET password_hash = '{hash}', {next}"));
         let started = Instant::now();
         let reply = post(&app, "/auth/login", "alice@example.com", PASSWORD);

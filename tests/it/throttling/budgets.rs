@@ -199,6 +199,19 @@ async fn a_new_password_starts_the_counts_of_its_account_afresh() {
     Browser::new(&app).login("alice@example.com").await.expect(200);
 }
 
+/// Otherwise whoever keeps them used up would see that the account is disabled now.
+#[actix_web::test]
+async fn a_disabled_user_has_the_counts_it_had() {
+    let app = TestApp::start().await;
+    let user = Browser::signed_up(&app, "alice@example.com").await.user().parse().unwrap();
+    app.auth.set_password(user, PASSWORD.into()).await.unwrap();
+    for _ in 0..5 {
+        guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
+    }
+    app.auth.disable_user(user).await.unwrap();
+    throttled(guess(&app, "alice@example.com").await);
+}
+
 #[actix_web::test]
 async fn counts_survive_a_restart() {
     let app = TestApp::start().await;

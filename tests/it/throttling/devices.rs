@@ -1,5 +1,6 @@
 //! A device that has logged in before has a budget of its own.
 
+use actix_authflow::UserId;
 use reqwest::Method;
 use serde_json::json;
 
@@ -94,6 +95,7 @@ async fn a_new_password_makes_devices_unknown_but_for_the_one_it_was_set_on() {
     let mut laptop = Browser::signed_up(&app, "alice@example.com").await;
     let mut phone = Browser::mobile(&app);
     phone.login("alice@example.com").await.expect(200);
+    let mut thief = laptop.clone();
     const NEW: &str = "another horse altogether";
     let request = laptop.bearer(laptop.request(Method::POST, "/auth/password"));
     let change = request.json(&json!({ "current_password": PASSWORD, "new_password": NEW }));
@@ -102,7 +104,44 @@ async fn a_new_password_makes_devices_unknown_but_for_the_one_it_was_set_on() {
         guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
     }
     throttled(phone.login_with("alice@example.com", NEW).await);
+    throttled(thief.login_with("alice@example.com", NEW).await);
     laptop.login_with("alice@example.com", NEW).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_password_that_the_application_sets_makes_every_device_unknown() {
+    let app = TestApp::start().await;
+    let mut alice = Browser::signed_up(&app, "alice@example.com").await;
+    app.auth.set_password(alice.user().parse().unwrap(), PASSWORD.into()).await.unwrap();
+    for _ in 0..5 {
+        guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
+    }
+    throttled(alice.login("alice@example.com").await);
+}
+
+#[actix_web::test]
+async fn whatever_ends_sessions_leaves_the_device_known_and_the_failures_of_strangers_counted() {
+    let (app, mut alice) = besieged().await;
+    let user: UserId = alice.user().parse().unwrap();
+    for end in ["others", "one", "all", "host", "disabled"] {
+        let end_by = |path: String| {
+            let browser = alice.clone();
+            let request = browser.bearer(browser.request(Method::DELETE, &path));
+            async move { browser.clone().send(request).await.expect(204) }
+        };
+        match end {
+            "others" => drop(end_by("/auth/sessions?keep=current".into()).await),
+            "one" => drop(end_by(format!("/auth/sessions/{}", alice.session())).await),
+            "all" => drop(end_by("/auth/sessions".into()).await),
+            "host" => drop(app.auth.revoke_sessions(user).await.unwrap()),
+            _ => {
+                app.auth.disable_user(user).await.unwrap();
+                app.auth.enable_user(user).await.unwrap();
+            }
+        }
+        throttled(Browser::new(&app).login("alice@example.com").await);
+        assert_eq!(alice.login("alice@example.com").await.status, 200, "{end}");
+    }
 }
 
 #[actix_web::test]
