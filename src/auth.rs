@@ -2,6 +2,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod keys;
+mod levels;
 mod prune;
 
 use std::sync::Arc;
@@ -11,11 +12,12 @@ use std::time::Duration;
 use actix_web::web::{self, ServiceConfig};
 use tokio::task::spawn_blocking;
 
+use self::levels::{Sampled, Sampler};
 use crate::config::{AuthConfig, ConfigError, Registration, lost_statements, misfit, span};
 use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::device::DeviceKeys;
-use crate::domain::event::Actor;
+use crate::domain::event::{ALARMS, Actor};
 use crate::domain::issuing::TokenIssuer;
 use crate::domain::password::hash::Hasher;
 use crate::domain::refresh_jwt::Envelopes;
@@ -26,6 +28,7 @@ use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::meters;
 use crate::service::event_log::{EventQueue, EventWriter};
 use crate::service::events::Events;
 use crate::service::housekeeper::Housekeeper;
@@ -71,6 +74,8 @@ pub struct Auth {
     _housekeeper: Option<Arc<Housekeeper>>,
     /// Writes what waits when the last clone ends. None if no events are stored.
     _event_writer: Option<Arc<EventWriter>>,
+    /// Ends with the last clone.
+    _sampler: Arc<Sampler>,
 }
 
 /// How a node hears of sessions that end elsewhere.
@@ -188,6 +193,7 @@ impl Auth {
     }
 
     fn connect_blocking(config: &AuthConfig) -> Result<Self, Error> {
+        meters::begin(&ALARMS);
         let options = store_options(config);
         migrate(&options)?;
         let store = Store::open(options)?;
@@ -220,28 +226,41 @@ impl Auth {
         let interval = Some(config.prune_interval).filter(|interval| !interval.is_zero());
         let housekeeper =
             interval.map(|interval| Housekeeper::start(Arc::clone(&service), interval)).transpose()?;
-        let state = State {
-            service,
-            verifier,
-            announcer,
-            database: State::database_gate(config.database_pool),
-            hashing: State::hashing_gate(hashing_permits(config))
-                .map_err(|error| Error::Internal(error.to_string()))?,
-            cookies: config.cookies()?,
-            origins: config.origins()?,
-            proxies: config.trusted_proxies.clone(),
-            registration_open: config.registration == Registration::Open,
-            examines: config.doctor,
-            refresh_requires_access_token: config.refresh_requires_access_token,
-        };
+        let state = state(config, service, verifier, announcer)?;
+        let (state, hints) = (Arc::new(state), hints.map(Arc::new));
+        let sampled = Sampled { state: Arc::downgrade(&state), hints: hints.as_ref().map(Arc::downgrade) };
         Ok(Self {
-            state: web::Data::new(state),
+            state: web::Data::from(state),
             _watch: Arc::new(watch),
-            hints: hints.map(Arc::new),
+            hints,
             _housekeeper: housekeeper.map(Arc::new),
             _event_writer: writer.map(Arc::new),
+            _sampler: Arc::new(Sampler::start(sampled)?),
         })
     }
+}
+
+/// What the routes share.
+fn state(
+    config: &AuthConfig,
+    service: Arc<Service>,
+    verifier: Verifier,
+    announcer: Announcer,
+) -> Result<State, Error> {
+    Ok(State {
+        service,
+        verifier,
+        announcer,
+        database: State::database_gate(config.database_pool),
+        hashing: State::hashing_gate(hashing_permits(config))
+            .map_err(|error| Error::Internal(error.to_string()))?,
+        cookies: config.cookies()?,
+        origins: config.origins()?,
+        proxies: config.trusted_proxies.clone(),
+        registration_open: config.registration == Registration::Open,
+        examines: config.doctor,
+        refresh_requires_access_token: config.refresh_requires_access_token,
+    })
 }
 
 pub(crate) fn service(

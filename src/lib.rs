@@ -7,6 +7,7 @@ mod domain;
 mod http;
 #[cfg(any(feature = "cli", feature = "testing"))]
 pub mod local_postgres;
+mod meters;
 #[cfg(feature = "jwks-fetch")]
 mod remote_keys;
 #[cfg(feature = "testing")]
@@ -42,7 +43,7 @@ pub use crate::auth::{Auth, Error, RevocationStatus};
 pub use crate::config::{AuthConfig, ConfigError, Registration};
 #[cfg(feature = "issuer")]
 pub use crate::domain::event::{
-    Actor, AttemptBudget, CredentialFailure, EventKind, OriginFault, SecurityEvent, Severity,
+    Actor, AttemptBudget, CredentialFailure, EventKind, OriginFault, Retry, SecurityEvent, Severity,
 };
 #[cfg(feature = "issuer")]
 pub use crate::domain::keys::lifecycle::{KeyOrigin, KeyState};

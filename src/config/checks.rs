@@ -68,6 +68,10 @@ impl AuthConfig {
             let fault = "is only for loopback, but AUTHFLOW_BIND is not a loopback address";
             return Err(ConfigError::new("AUTHFLOW_COOKIE_INSECURE", fault, "0"));
         }
+        if self.metrics_bind == Some(self.bind) && self.bind.port() != 0 {
+            let fault = "must be another address than AUTHFLOW_BIND: metrics are not for the public";
+            return Err(ConfigError::new("AUTHFLOW_METRICS_BIND", fault, "127.0.0.1:9464"));
+        }
         values::check_database_url("DATABASE_URL", self.database_url())?;
         self.check_listen_url()
     }

@@ -104,6 +104,9 @@ impl AuthConfig {
     fn read_network(&mut self, variables: &mut Variables) -> Result<(), ConfigError> {
         variables
             .set("AUTHFLOW_BIND", "127.0.0.1:8080", &mut self.bind, |text| text.parse::<SocketAddr>().ok())?;
+        variables.set("AUTHFLOW_METRICS_BIND", "127.0.0.1:9464", &mut self.metrics_bind, |text| {
+            text.parse().ok().map(Some)
+        })?;
         variables.set(
             "AUTHFLOW_ALLOWED_ORIGINS",
             "https://app.example.com",
@@ -274,6 +277,8 @@ mod tests {
             ("AUTHFLOW_COOKIE_NAME", "a;b"),
             ("AUTHFLOW_LISTEN_URL", "https://db.example.com/app"),
             ("AUTHFLOW_COOKIE_NAME", "shop_device"),
+            ("AUTHFLOW_METRICS_BIND", "9464"),
+            ("AUTHFLOW_METRICS_BIND", "127.0.0.1:8080"),
         ] {
             let error = read(&[(variable, value)]).map(drop).unwrap_err();
             assert_eq!(error.variable(), variable, "{value}: {error}");

@@ -64,6 +64,7 @@ pub struct AuthConfig {
     pub(crate) secret: ServerSecret,
     pub(crate) secret_previous: Option<ServerSecret>,
     pub(crate) bind: SocketAddr,
+    pub(crate) metrics_bind: Option<SocketAddr>,
     pub(crate) issuer: String,
     pub(crate) audience: String,
     pub(crate) client_id: String,
@@ -111,6 +112,7 @@ impl AuthConfig {
             secret,
             secret_previous: None,
             bind: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            metrics_bind: None,
             issuer: "authflow".into(),
             audience: "authflow".into(),
             client_id: "authflow".into(),
@@ -231,6 +233,14 @@ setters! {
 }
 
 impl AuthConfig {
+    /// Where the program `authflow` answers `/metrics`, for Prometheus. Defaults to nowhere. Keep it away from the public: it
+    /// tells how much goes on. The library binds nothing; it records its metrics through the crate `metrics`.
+    #[must_use]
+    pub fn metrics_bind(mut self, address: SocketAddr) -> Self {
+        self.metrics_bind = Some(address);
+        self
+    }
+
     /// A second master secret whose tokens are accepted, for changing the secret without logging anybody out.
     #[must_use]
     pub fn secret_previous(mut self, secret: ServerSecret) -> Self {
@@ -382,6 +392,11 @@ impl AuthConfig {
     /// Where the program `authflow` listens.
     pub fn bind_address(&self) -> SocketAddr {
         self.bind
+    }
+
+    /// Where the program `authflow` answers `/metrics`, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics_bind
     }
 
     /// Whether the cookie goes without `Secure` and prefix.

@@ -29,6 +29,11 @@ impl Revocations {
         self.sessions.pin().contains_key(&session)
     }
 
+    /// How many sessions are in the set.
+    pub(crate) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
     pub(crate) fn insert(&self, session: SessionId, forget_after: UnixSeconds) {
         self.sessions.pin().insert(session, forget_after);
     }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::domain::access_token::TokenRefused;
 #[cfg(feature = "issuer")]
 use crate::domain::session::RevocationReason;
+use crate::meters;
 
 /// The machine-readable name of an error. Clients branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -269,6 +270,7 @@ impl ResponseError for AuthError {
     fn error_response(&self) -> HttpResponse {
         let status = self.code.status();
         let code = self.code.as_str();
+        meters::refused(code);
         let problem = Problem {
             kind: format!("urn:authflow:problem:{code}"),
             title: status.canonical_reason().unwrap_or_default(),

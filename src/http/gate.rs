@@ -9,6 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
 
 use super::threads::OwnThreads;
+use crate::meters;
 
 /// Why a job was not waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +22,21 @@ pub(crate) enum NotDone {
     Died,
 }
 
+impl NotDone {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Busy => "busy",
+            Self::TimedOut => "timed_out",
+            Self::Died => "died",
+        }
+    }
+}
+
 /// Admits so many jobs of a kind at once. The others wait in async code, where they cost nothing, for a bounded time and in a
 /// bounded number.
 pub(crate) struct Gate {
+    /// What the jobs are, where they are counted.
+    name: &'static str,
     places: Arc<Semaphore>,
     permits: Arc<Semaphore>,
     limits: Limits,
@@ -58,15 +71,26 @@ pub(crate) struct Place {
 }
 
 impl Gate {
-    pub(crate) fn new(limits: Limits, threads: Threads) -> Self {
+    pub(crate) fn new(name: &'static str, limits: Limits, threads: Threads) -> Self {
         let [places, permits] = [limits.queue, limits.jobs].map(|count| Arc::new(Semaphore::new(count)));
-        Self { places, permits, limits, threads }
+        Self { name, places, permits, limits, threads }
+    }
+
+    /// How it stands at this moment.
+    pub(crate) fn level(&self) -> meters::Queue {
+        let Limits { jobs, queue, .. } = self.limits;
+        meters::Queue {
+            name: self.name,
+            running: jobs.saturating_sub(self.permits.available_permits()),
+            waiting: queue.saturating_sub(self.places.available_permits()),
+            permits: jobs,
+        }
     }
 
     /// Takes a place in the queue, for a job that is yet to be prepared.
     pub(crate) fn enter(&self) -> Result<Place, NotDone> {
-        let taken = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NotDone::Busy)?;
-        Ok(Place { _taken: taken })
+        let taken = Arc::clone(&self.places).try_acquire_owned();
+        taken.map(|taken| Place { _taken: taken }).map_err(|_| self.not_done(NotDone::Busy))
     }
 
     /// Runs `job` when its turn comes.
@@ -86,8 +110,9 @@ impl Gate {
     ) -> Result<T, NotDone> {
         let start = Instant::now();
         let turn = timeout_at(start + self.limits.patience, Arc::clone(&self.permits).acquire_owned());
-        let Ok(Ok(permit)) = turn.await else { return Err(NotDone::Busy) };
+        let Ok(Ok(permit)) = turn.await else { return Err(self.not_done(NotDone::Busy)) };
         drop(place);
+        meters::waited(self.name, start.elapsed());
         let (answer, answered) = oneshot::channel();
         self.threads.run(move || {
             let result = job();
@@ -97,9 +122,14 @@ impl Gate {
         });
         match timeout_at(start + self.limits.deadline, answered).await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(_)) => Err(NotDone::Died),
-            Err(_) => Err(NotDone::TimedOut),
+            Ok(Err(_)) => Err(self.not_done(NotDone::Died)),
+            Err(_) => Err(self.not_done(NotDone::TimedOut)),
         }
+    }
+
+    fn not_done(&self, reason: NotDone) -> NotDone {
+        meters::not_done(self.name, reason.as_str());
+        reason
     }
 }
 
@@ -138,7 +168,7 @@ mod tests {
     /// One gate for each kind of threads.
     fn gates(limits: Limits) -> [Gate; 2] {
         let own = OwnThreads::start("test", limits.jobs).unwrap();
-        [Threads::Blocking, Threads::Own(own)].map(|threads| Gate::new(limits, threads))
+        [Threads::Blocking, Threads::Own(own)].map(|threads| Gate::new("test", limits, threads))
     }
 
     #[actix_web::test]

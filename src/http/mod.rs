@@ -30,3 +30,5 @@ pub(crate) mod routes;
 pub(crate) mod state;
 #[cfg(feature = "issuer")]
 pub(crate) mod threads;
+#[cfg(feature = "issuer")]
+mod timing;

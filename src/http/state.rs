@@ -48,7 +48,11 @@ impl State {
     pub(crate) fn database_gate(connections: u32) -> Gate {
         let jobs = usize::try_from(connections).unwrap_or(1);
         let deadline = DATABASE_DEADLINE + DATABASE_REMAINDER;
-        Gate::new(Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline }, Threads::Blocking)
+        Gate::new(
+            "database",
+            Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline },
+            Threads::Blocking,
+        )
     }
 
     /// As many hashes as memory and cores allow, on threads of their own; a queue longer than what its patience can serve would
@@ -61,7 +65,7 @@ impl State {
             patience,
             deadline: patience + Duration::from_secs(3),
         };
-        Ok(Gate::new(limits, Threads::Own(OwnThreads::start("authflow-hash", permits)?)))
+        Ok(Gate::new("hashing", limits, Threads::Own(OwnThreads::start("authflow-hash", permits)?)))
     }
 
     /// Runs an operation that needs the database. Sessions it ended are dead on this node, the other nodes are being told, and

@@ -4,6 +4,7 @@ pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod environment;
 pub(crate) mod keys;
+pub(crate) mod metrics;
 pub(crate) mod page;
 pub(crate) mod prune;
 pub(crate) mod screen;

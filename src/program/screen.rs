@@ -12,6 +12,7 @@ use super::environment::Local;
 /// One screen: where it listens, where the data is, and three lines to try.
 pub(crate) fn welcome(
     addresses: &[SocketAddr],
+    metrics: Option<SocketAddr>,
     local: Option<&Local>,
     config: &AuthConfig,
     demo: bool,
@@ -24,6 +25,9 @@ pub(crate) fn welcome(
         );
     }
     // Writing to a String cannot fail.
+    if let Some(address) = metrics {
+        let _ = writeln!(text, "  metrics    http://{address}/metrics for Prometheus, not for the public");
+    }
     if let Some(local) = local {
         let _ = writeln!(
             text,

@@ -12,6 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, Resource, ResponseError as _, web
 use serde_json::json;
 
 use super::environment::Environment;
+use super::metrics::Metrics;
 use super::{Result, demo, page, screen};
 
 /// How long running requests may take after Ctrl-C or SIGTERM.
@@ -24,6 +25,8 @@ pub(crate) async fn serve(demo: bool) -> Result {
     let Environment { config, local } = web::block(prepare).await??;
     let witness = if demo { Some(web::Data::new(demo::witness(&config)?)) } else { None };
     let bind = config.bind_address();
+    // Before the library, so that it finds somebody who takes in what it measures.
+    let metrics = config.metrics_address().map(Metrics::serve).transpose()?;
     let auth = Auth::connect(config.clone()).await?;
     let app_config = config.clone();
     let server = HttpServer::new(move || {
@@ -41,8 +44,12 @@ pub(crate) async fn serve(demo: bool) -> Result {
     .map_err(|error| {
         format!("cannot listen on {bind}: {error} (another address: AUTHFLOW_BIND=127.0.0.1:8081)")
     })?;
-    screen::show(&screen::welcome(&server.addrs(), local.as_ref(), &config, demo));
+    let measured_at = metrics.as_ref().map(Metrics::address);
+    screen::show(&screen::welcome(&server.addrs(), measured_at, local.as_ref(), &config, demo));
     server.run().await?;
+    if let Some(metrics) = metrics {
+        metrics.stop().await;
+    }
     drop(local);
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::domain::event::{EventKind, SecurityEvent, Severity};
+use crate::meters::{self, Task};
 use crate::store::{Store, StoreError};
 
 /// Events that wait to be written. More are not stored: memory is bounded, and nobody waits.
@@ -53,6 +54,7 @@ impl EventQueue {
         let mut state = self.state();
         if state.closed || state.events.len() >= QUEUE || !state.admits(event) {
             state.dropped += 1;
+            meters::event_dropped();
             return;
         }
         state.events.push_back(event.clone());
@@ -136,6 +138,7 @@ fn write(store: &Store, queue: &EventQueue) {
             tracing::warn!(dropped, "events were not stored: there were too many");
         }
         while let Err(error) = store.run(|session| session.insert_events(&batch)) {
+            meters::failed(Task::Events);
             tracing::warn!(%error, "events could not be stored; trying again");
             if !queue.pause() {
                 return;
@@ -149,7 +152,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
-    use crate::domain::event::{Actor, AttemptBudget, Fact};
+    use crate::domain::event::{Actor, AttemptBudget, Fact, Retry};
 
     fn event(second: i64, kind: EventKind) -> SecurityEvent {
         Fact::new(kind).at(DateTime::from_timestamp(second, 0).unwrap(), Actor::Service)
@@ -170,7 +173,7 @@ mod tests {
     fn details_and_floods_of_refusals_are_not_for_the_table() {
         let queue = EventQueue::default();
         let throttled = EventKind::Throttled { reason: AttemptBudget::Address, retry_after: 1 };
-        queue.push(&event(0, EventKind::RefreshRetried));
+        queue.push(&event(0, EventKind::RefreshRetried { reason: Retry::SameToken }));
         for second in [1, 1, 2] {
             for _ in 0..8 {
                 queue.push(&event(second, throttled.clone()));

@@ -1,4 +1,4 @@
-//! Where security events go: to the log, to the application, and to the table.
+//! Where security events go: to the counters, to the log, to the application, and to the table.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use super::event_log::EventQueue;
 use super::hooks::EventHook;
 use crate::domain::event::{Actor, EventKind, Fact, SecurityEvent, Severity};
 use crate::domain::verifier::Verifier;
+use crate::meters;
 
 /// The one home of everything that happens to events.
 pub(crate) struct Events {
@@ -29,6 +30,7 @@ impl Events {
     pub(crate) fn report(&self, by: Actor, facts: impl IntoIterator<Item = Fact>) {
         for fact in facts {
             let event = fact.at(self.verifier.clock().time(), by);
+            meters::happened(event.kind.name(), event.kind.reason());
             log(&event);
             if let Some(hook) = &self.hook {
                 tell(hook, &event);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Service;
 use super::housekeeping::Pause;
 use crate::domain::event::Actor;
+use crate::meters::{self, Task};
 use crate::store::StoreError;
 
 /// What a pass leaves to others between its batches.
@@ -34,6 +35,7 @@ fn keep_house(service: &Service, interval: Duration, stopped: &Receiver<()>) {
         // Where another node has the turn, it does what is to be done.
         let done = service.prune(Actor::Service, |pause| pause == Pause::AfterBatch && goes_on(REST));
         if let Err(error) = done {
+            meters::failed(Task::Housekeeping);
             tracing::warn!(%error, "housekeeping failed; trying again");
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::access_token::MAX_LIFE;
 use crate::domain::event::{Actor, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::RevocationReason;
+use crate::meters;
 use crate::store::{Deleted, Session, StoreError};
 
 /// No statement deletes more rows: it has done within milliseconds, whatever the `statement_timeout`.
@@ -50,6 +51,21 @@ pub(crate) enum Pause {
     NotOurTurn,
 }
 
+impl Pruned {
+    /// What was deleted. Sessions that were ended are events.
+    fn measure(&self) {
+        for (table, rows) in [
+            ("refresh_tokens", self.refresh_tokens),
+            ("sessions", self.sessions),
+            ("users", self.users),
+            ("events", self.events),
+            ("attempts", self.attempts),
+        ] {
+            meters::pruned(table, rows);
+        }
+    }
+}
+
 struct Batch {
     last: Option<SessionId>,
     ended: Vec<(SessionId, UserId, RevocationReason)>,
@@ -74,6 +90,7 @@ impl Service {
             self.prune_users(&mut done, &mut pause),
             self.prune_events(&mut done, &mut pause),
         ];
+        done.measure();
         tracing::debug!(?done, ?finished, "housekeeping");
         finished.into_iter().collect::<Result<Vec<_>, _>>().map(|_| done)
     }

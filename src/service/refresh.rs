@@ -5,11 +5,12 @@ use serde_json::{Map, Value};
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
 use super::{Grant, Outcome, Service};
-use crate::domain::event::{EventKind, Fact};
+use crate::domain::event::{EventKind, Fact, Retry};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::refresh_token::{Nonce, RefreshToken};
 use crate::domain::rotation::{Decision, Presented, Refusal, decide};
 use crate::domain::session::{LiveSession, RevocationReason, Transport};
+use crate::meters;
 use crate::store::{ChainRead, Rotation, Session, StoreError};
 
 /// How often the insertion is tried when the rule says that it should have worked: the window may pass, or a competing
@@ -29,8 +30,8 @@ enum Refreshed {
     Granted {
         session: LiveSession,
         token: RefreshToken,
-        /// Whether it had been given before.
-        again: bool,
+        /// The retry that it answers, where it had been given before.
+        retry: Option<Retry>,
     },
     Refused(Refused),
     /// The access token names this user, and the session is another's.
@@ -76,10 +77,8 @@ impl Service {
             Err(error) => return Outcome::from(ServiceError::from(error)),
         };
         match self.rotate_or_end(&rotation, &request.token, &successor) {
-            Ok(Refreshed::Granted { session, token, again }) => {
-                let fact = again.then(|| {
-                    Fact::new(EventKind::RefreshRetried).of_user(session.user).in_session(session.id)
-                });
+            Ok(Refreshed::Granted { session, token, retry }) => {
+                let fact = given(&session, retry);
                 Outcome::from(self.grant(Admitted { session, claims }, token, &key)).telling(fact)
             }
             Ok(Refreshed::Refused(refused)) => refused.outcome(rotation.session),
@@ -141,7 +140,7 @@ impl Service {
     ) -> Result<Refreshed, StoreError> {
         for _ in 0..ATTEMPTS {
             if let Some(live) = session.rotate(rotation)? {
-                return Ok(Refreshed::Granted { session: live, token: successor.clone(), again: false });
+                return Ok(Refreshed::Granted { session: live, token: successor.clone(), retry: None });
             }
             // The second look takes its own time for the one at which the client came. After a long wait that is too late: the
             // client has been answered and has come back elsewhere, and its own rotation would look like a theft.
@@ -162,21 +161,37 @@ impl Service {
             };
             let refusal = match (decision, read) {
                 (Decision::Rotate, _) => continue,
-                (Decision::SameAgain, Some(read)) => return again(session, rotation, read, token.clone()),
-                (Decision::SameSuccessor { nonce, digest }, Some(read)) => {
-                    match self.refresh_keys.known_successor(token, &nonce, &digest) {
-                        Some(known) => return again(session, rotation, read, known),
-                        // Derived under a key that this node does not have.
-                        None => Refusal::Invalid,
-                    }
-                }
                 (Decision::Refuse(refusal), _) => refusal,
+                (decision, Some(read)) => match self.given_before(&decision, rotation, token) {
+                    Some((known, retry)) => return again(session, rotation, read, known, retry),
+                    // Derived under a key that this node does not have.
+                    None => Refusal::Invalid,
+                },
                 (Decision::SameAgain | Decision::SameSuccessor { .. }, None) => Refusal::Invalid,
             };
             let refused = Refused { refusal, reason, owner, ended: false };
             return Ok(Refreshed::Refused(refused));
         }
         Err(StoreError::Unavailable("a rotation kept losing its race".into()))
+    }
+
+    /// The token that is given once more, and the retry that this answers. It is none where the rotation was this request's
+    /// own, and the database's answer to it was lost.
+    fn given_before(
+        &self,
+        decision: &Decision,
+        rotation: &Rotation,
+        token: &RefreshToken,
+    ) -> Option<(RefreshToken, Option<Retry>)> {
+        match decision {
+            Decision::SameAgain => Some((token.clone(), Some(Retry::SameToken))),
+            Decision::SameSuccessor { nonce, digest } => {
+                let known = self.refresh_keys.known_successor(token, nonce, digest)?;
+                let ours = *nonce == rotation.presented.own_nonce;
+                Some((known, (!ours).then_some(Retry::SameSuccessor)))
+            }
+            Decision::Rotate | Decision::Refuse(_) => None,
+        }
     }
 }
 
@@ -187,11 +202,21 @@ fn again(
     rotation: &Rotation,
     read: ChainRead,
     token: RefreshToken,
+    retry: Option<Retry>,
 ) -> Result<Refreshed, StoreError> {
     if !read.signer_noted {
         session.add_signer(rotation.session, token.generation(), &rotation.signed_by)?;
     }
-    Ok(Refreshed::Granted { session: read.live, token, again: true })
+    Ok(Refreshed::Granted { session: read.live, token, retry })
+}
+
+/// What there is to tell where tokens are given: of a retry that it was one. Rotations are only counted.
+fn given(session: &LiveSession, retry: Option<Retry>) -> Option<Fact> {
+    let Some(reason) = retry else {
+        meters::rotated();
+        return None;
+    };
+    Some(Fact::new(EventKind::RefreshRetried { reason }).of_user(session.user).in_session(session.id))
 }
 
 impl Refused {

@@ -21,7 +21,7 @@ mod users;
 use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, CacheSize, TransactionManager as _};
-use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection};
+use diesel::r2d2::{ConnectionManager, CustomizeConnection, Pool, PooledConnection, State};
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
 use diesel::{Connection, PgConnection, QueryResult};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -184,6 +184,12 @@ impl Store {
                 },
             }
         })
+    }
+
+    /// How the pool stands: connections in use, idle ones, and how many it may have.
+    pub(crate) fn pool(&self) -> (u32, u32, u32) {
+        let State { connections, idle_connections: idle, .. } = self.pool.state();
+        (connections.saturating_sub(idle), idle, self.options.pool_size)
     }
 
     fn connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {

@@ -6,6 +6,7 @@
 mod demo;
 #[path = "../it/surface/http.rs"]
 mod http;
+mod measured;
 mod newcomer;
 mod page;
 mod process;

@@ -41,7 +41,10 @@ pub enum EventKind {
         reason: CredentialFailure,
     },
     /// A refresh was answered with a token that had been given before: another tab, or an answer that was lost.
-    RefreshRetried,
+    RefreshRetried {
+        /// Which of the two it was.
+        reason: Retry,
+    },
     /// A refresh came with the JWT of another session or user than its refresh token. User and session are those that the
     /// JWT names.
     TokenMismatch {
@@ -100,6 +103,17 @@ pub enum CredentialFailure {
     HostRefused,
 }
 
+/// How a refresh was answered once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Retry {
+    /// The current token came while it was young, and was given back.
+    SameToken,
+    /// The previous token came soon after it was replaced, and its successor was given again.
+    SameSuccessor,
+}
+
 /// What attempts are counted by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -147,6 +161,16 @@ pub enum Severity {
     Alarm,
 }
 
+/// Names and reasons of the kinds that are alarms.
+pub(crate) const ALARMS: [(&str, &str); 6] = [
+    ("refresh_token_reused", ""),
+    ("database_restored", ""),
+    ("login_ceiling_reached", ""),
+    ("login_failed", "unusable_hash"),
+    ("password_change_failed", "unusable_hash"),
+    ("signing_key_changed", "compromised"),
+];
+
 impl EventKind {
     /// The name, as in the member `event`.
     pub fn name(&self) -> &'static str {
@@ -161,7 +185,7 @@ impl EventKind {
             Self::LoginFailed { .. } => "login_failed",
             Self::PasswordChanged => "password_changed",
             Self::PasswordChangeFailed { .. } => "password_change_failed",
-            Self::RefreshRetried => "refresh_retried",
+            Self::RefreshRetried { .. } => "refresh_retried",
             Self::TokenMismatch { .. } => "token_mismatch",
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::DatabaseRestored => "database_restored",
@@ -177,6 +201,7 @@ impl EventKind {
     pub fn reason(&self) -> Option<&'static str> {
         match self {
             Self::LoginFailed { reason } | Self::PasswordChangeFailed { reason } => Some(reason.as_str()),
+            Self::RefreshRetried { reason } => Some(reason.as_str()),
             Self::SessionEnded { reason } => Some(reason.as_str()),
             Self::Throttled { reason, .. } => Some(reason.as_str()),
             Self::SigningKeyChanged { reason, .. } => Some(reason.as_str()),
@@ -200,7 +225,7 @@ impl EventKind {
     /// How much it calls for attention.
     pub fn severity(&self) -> Severity {
         match self {
-            Self::RefreshRetried | Self::OriginRejected { .. } => Severity::Detail,
+            Self::RefreshRetried { .. } | Self::OriginRejected { .. } => Severity::Detail,
             Self::RefreshTokenReused
             | Self::DatabaseRestored
             | Self::SigningKeyChanged { reason: KeyState::Compromised, .. }
@@ -226,7 +251,7 @@ impl fmt::Display for EventKind {
             Self::LoginFailed { .. } => "a login was refused",
             Self::PasswordChanged => "a password was set",
             Self::PasswordChangeFailed { .. } => "a change of a password was refused",
-            Self::RefreshRetried => "a refresh was answered once more",
+            Self::RefreshRetried { .. } => "a refresh was answered once more",
             Self::TokenMismatch { .. } => "a refresh came with the access token of another session or user",
             Self::RefreshTokenReused => "a retired refresh token came back and ended its session",
             Self::DatabaseRestored => "a refresh token is newer than the database and ended its session",
@@ -249,6 +274,16 @@ impl CredentialFailure {
             Self::UnusableHash => "unusable_hash",
             Self::ChangedMeanwhile => "changed_meanwhile",
             Self::HostRefused => "host_refused",
+        }
+    }
+}
+
+impl Retry {
+    /// The word in the member `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SameToken => "same_token",
+            Self::SameSuccessor => "same_successor",
         }
     }
 }

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-pub use self::kind::{AttemptBudget, CredentialFailure, EventKind, OriginFault, Severity};
+pub(crate) use self::kind::ALARMS;
+pub use self::kind::{AttemptBudget, CredentialFailure, EventKind, OriginFault, Retry, Severity};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::keys::lifecycle::KeyState;
 use crate::domain::session::RevocationReason;

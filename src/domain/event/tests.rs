@@ -27,7 +27,7 @@ fn all() -> Vec<EventKind> {
         Kind::LoginFailed { reason: failure },
         Kind::PasswordChanged,
         Kind::PasswordChangeFailed { reason: failure },
-        Kind::RefreshRetried,
+        Kind::RefreshRetried { reason: Retry::SameToken },
         Kind::TokenMismatch { refresh_session_id: SessionId(ID) },
         Kind::RefreshTokenReused,
         Kind::DatabaseRestored,
@@ -95,6 +95,9 @@ fn every_reason_is_written_as_it_is_named() {
     ] {
         assert_eq!(words(json!(budget)), budget.as_str());
     }
+    for retry in [Retry::SameToken, Retry::SameSuccessor] {
+        assert_eq!(words(json!(retry)), retry.as_str());
+    }
     use OriginFault as Fault;
     for fault in [Fault::Repeated, Fault::Opaque, Fault::ForeignOrigin, Fault::ForeignSite, Fault::NoEvidence]
     {
@@ -116,6 +119,19 @@ fn copies_of_tokens_old_databases_guessed_accounts_lost_keys_and_broken_hashes_a
     let compromised = EventKind::SigningKeyChanged { reason: KeyState::Compromised, kid: String::new() };
     let unusable = EventKind::LoginFailed { reason: CredentialFailure::UnusableHash };
     assert_eq!((compromised.severity(), unusable.severity()), (Severity::Alarm, Severity::Alarm));
+}
+
+#[test]
+fn alarms_are_listed_with_their_reasons() {
+    let reason = CredentialFailure::UnusableHash;
+    let with_reasons = [
+        EventKind::LoginFailed { reason },
+        EventKind::PasswordChangeFailed { reason },
+        EventKind::SigningKeyChanged { reason: KeyState::Compromised, kid: String::new() },
+    ];
+    let alarms = all().into_iter().chain(with_reasons).filter(|kind| kind.severity() == Severity::Alarm);
+    let alarms: Vec<_> = alarms.map(|kind| (kind.name(), kind.reason().unwrap_or_default())).collect();
+    assert_eq!(alarms, ALARMS);
 }
 
 #[test]

@@ -12,8 +12,10 @@ mod refresh;
 mod register;
 mod sessions;
 
+use std::sync::Arc;
+
 use actix_web::http::header;
-use actix_web::middleware::DefaultHeaders;
+use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{Resource, Route, web};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -23,16 +25,19 @@ use crate::domain::session::Transport;
 use crate::http::client::clean_device_name;
 use crate::http::error::{AuthError, ErrorCode};
 use crate::http::state::State;
+use crate::http::timing::measure;
 use crate::service::SessionRequest;
 
 /// Registers the scope at `path`, with every route of the contract, and the verifier for the extractors.
 pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Data<State>) {
+    let mounted_at: Arc<str> = path.trim_end_matches('/').into();
     let mut scope = web::scope(path)
         .wrap(
             DefaultHeaders::new()
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
+        .wrap(from_fn(move |request, next| measure(Arc::clone(&mounted_at), request, next)))
         .service(only("/login", "POST", web::post().to(login::login)))
         .service(only("/refresh", "POST", web::post().to(refresh::refresh)))
         .service(only("/logout", "POST", web::post().to(logout::logout)))

@@ -6,7 +6,7 @@ mod start;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use zeroize::Zeroizing;
 
 pub use self::change::RotateKeys;
@@ -87,6 +87,18 @@ impl Keyring {
     /// The key to sign with now. Whoever stores its id signs with this same one.
     pub(crate) fn signing_key(&self) -> Arc<SigningKey> {
         self.signing.load_full()
+    }
+
+    /// For how long the key in use has been signing. `None` while the keys are being read, which nobody is to wait for.
+    pub(crate) fn signing_for(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
+        let (known, signing) = (self.known.try_lock().ok()?, self.signing_key());
+        known.iter().find(|key| key.kid == signing.kid()).map(|key| now - key.signs_from)
+    }
+
+    /// How long a key signs, where the next one takes over by itself.
+    pub(crate) fn signing_key_life(&self) -> Option<TimeDelta> {
+        let KeyPolicy { rotates, life, .. } = self.options.policy;
+        rotates.then_some(life)
     }
 
     /// Reads the table, does what is due, and takes over what has changed.

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::bell::{Bell, Woken};
 use super::{Announcer, RevocationWatch};
+use crate::meters::{self, Task};
 use crate::store::{Listener, StoreError};
 
 /// How often the connection is looked at for hints. libpq can only be asked, not waited for, by way of Diesel; a look
@@ -73,6 +74,7 @@ fn run(
         });
         listening.store(false, Ordering::Relaxed);
         let Err(error) = ended else { return };
+        meters::failed(Task::Listening);
         tracing::warn!(%error, "revocations are polled for only; trying to listen again");
         if outbox.rest(rest) {
             return;

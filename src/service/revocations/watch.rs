@@ -9,6 +9,7 @@ use diesel::PgConnection;
 use super::ALL;
 use super::bell::{Bell, Woken};
 use crate::domain::verifier::Verifier;
+use crate::meters::{self, Task};
 use crate::service::keyring::Keyring;
 use crate::store::{Session, Store, StoreError};
 
@@ -87,7 +88,10 @@ impl Watched {
                     connection = Some(open);
                     loaded = if everything { Instant::now() } else { loaded };
                 }
-                Err(error) => tracing::warn!(%error, "revocations could not be read; trying again"),
+                Err(error) => {
+                    meters::failed(Task::Revocations);
+                    tracing::warn!(%error, "revocations could not be read; trying again");
+                }
             }
             if regular {
                 next = Instant::now() + self.interval;
@@ -103,6 +107,7 @@ impl Watched {
         if window != HINTED
             && let Err(error) = self.keyring.sync(|| Session::from(&mut open).read_keys())
         {
+            meters::failed(Task::SigningKeys);
             tracing::error!(%error, "the signing keys could not be brought up to date; trying again");
         }
         Ok(open)

@@ -16,10 +16,10 @@ async fn a_rotation_is_no_event_and_a_retry_is_one() {
 
     browser.refresh().await.expect(200);
     assert_eq!(heard.lines(), [""; 0]);
-    for client in [&mut tab, &mut browser] {
+    for (client, retry) in [(&mut tab, "same_successor"), (&mut browser, "same_token")] {
         client.refresh().await.expect(200);
         let event = heard.only();
-        assert_eq!(line(&event), "refresh_retried client");
+        assert_eq!(line(&event), format!("refresh_retried {retry} client"));
         is_about(&event, client);
     }
 }
