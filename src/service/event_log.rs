@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use crate::domain::event::{EventKind, SecurityEvent, Severity};
 use crate::meters::{self, Task};
 use crate::store::{Store, StoreError};
@@ -137,7 +139,8 @@ fn write(store: &Store, queue: &EventQueue) {
         if dropped > 0 {
             tracing::warn!(dropped, "events were not stored: there were too many");
         }
-        while let Err(error) = store.run(|session| session.insert_events(&batch)) {
+        let ids: Vec<_> = batch.iter().map(|_| Uuid::now_v7()).collect();
+        while let Err(error) = store.run(|session| session.insert_events(&ids, &batch)) {
             meters::failed(Task::Events);
             tracing::warn!(%error, "events could not be stored; trying again");
             if !queue.pause() {

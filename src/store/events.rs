@@ -12,8 +12,9 @@ use super::{Session, StoreError};
 use crate::domain::event::SecurityEvent;
 
 statement! {
-    /// Adds events, a column of each.
+    /// Adds events, a column of each, but for those that are there already.
     InsertEvents {
+        event_id: Array<SqlUuid> = Vec<Uuid>,
         occurred_at: Array<Timestamptz> = Vec<DateTime<Utc>>,
         event: Array<Text> = Vec<&'static str>,
         reason: Array<Nullable<Text>> = Vec<Option<&'static str>>,
@@ -24,11 +25,13 @@ statement! {
         details: Array<Nullable<Text>> = Vec<Option<String>>,
     } -> BigInt,
     ", added AS (
-        INSERT INTO authflow.events (occurred_at, event, reason, actor, address, user_id, session_id, details)
-        SELECT e.occurred_at, e.event, e.reason, e.actor, e.address, e.user_id, e.session_id, e.details::jsonb
-        FROM input, unnest(input.occurred_at, input.event, input.reason, input.actor, input.address, input.user_id,
-                           input.session_id, input.details)
-             AS e (occurred_at, event, reason, actor, address, user_id, session_id, details)
+        INSERT INTO authflow.events
+            (event_id, occurred_at, event, reason, actor, address, user_id, session_id, details)
+        SELECT e.event_id, e.occurred_at, e.event, e.reason, e.actor, e.address, e.user_id, e.session_id, e.details::jsonb
+        FROM input, unnest(input.event_id, input.occurred_at, input.event, input.reason, input.actor, input.address,
+                           input.user_id, input.session_id, input.details)
+             AS e (event_id, occurred_at, event, reason, actor, address, user_id, session_id, details)
+        ON CONFLICT (event_id) DO NOTHING
         RETURNING 1
     )
     SELECT count(*) FROM added"
@@ -51,8 +54,10 @@ statement! {
 }
 
 impl Session<'_> {
-    pub(crate) fn insert_events(&mut self, events: &[SecurityEvent]) -> Result<(), StoreError> {
+    /// Stores events under these identifiers, one for each. May be repeated, as long as they are the same.
+    pub(crate) fn insert_events(&mut self, ids: &[Uuid], events: &[SecurityEvent]) -> Result<(), StoreError> {
         let statement = InsertEvents {
+            event_id: ids.to_vec(),
             occurred_at: events.iter().map(|event| event.time).collect(),
             event: events.iter().map(|event| event.kind.name()).collect(),
             reason: events.iter().map(|event| event.kind.reason()).collect(),

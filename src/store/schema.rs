@@ -38,6 +38,8 @@ pub mod authflow {
             session_id -> Nullable<Uuid>,
             /// What the event has besides: `kid`, `retry_after`, `refresh_session_id`.
             details -> Nullable<Jsonb>,
+            /// Drawn before the event is stored, so that one whose storing was not answered is not stored twice. Null for events of earlier versions.
+            event_id -> Nullable<Uuid>,
         }
     }
 

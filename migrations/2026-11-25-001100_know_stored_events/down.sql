@@ -1,0 +1,1 @@
+ALTER TABLE authflow.events DROP COLUMN event_id;
