@@ -68,7 +68,7 @@ impl Service {
         if others + UNSEEN < i64::from(self.max_sessions) {
             return Vec::new();
         }
-        let evicted = self.store.transaction(|session| {
+        let evicted = self.store.settled_transaction(|session| {
             session.lock_user(user)?;
             let evicted = session.evict(user, self.max_sessions)?;
             session.delete_chains(&evicted)?;

@@ -12,6 +12,7 @@ mod refresh_tokens;
 #[expect(unreachable_pub, reason = "generated")]
 mod schema;
 mod sessions;
+mod settled;
 mod signers;
 mod signing_keys;
 mod statement;
@@ -293,14 +294,14 @@ fn is_unavailable(error: &DieselError) -> bool {
     is_broken(error) || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
 }
 
-/// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first; the second is known by its message,
-/// which is another where `lc_messages` are not English.
+/// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first, and keeps the code of the others to itself.
+/// A deadlock comes with details, whatever language the server speaks; of what else can befall a statement of this crate
+/// (a timeout, a missing right) nothing does. A hook of the host's may cause something that does, and then runs again in
+/// vain.
 fn is_lost_race(error: &DieselError) -> bool {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => true,
-        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => {
-            info.message().contains("deadlock detected")
-        }
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, info) => info.details().is_some(),
         _ => false,
     }
 }

@@ -12,6 +12,10 @@ use crate::domain::session::RevocationReason;
 
 statement! {
     /// Ends live sessions, so many at most, whose newest generation was given with an access token of this key.
+    ///
+    /// They are many users', none of whom is locked. That can be a deadlock with what ends the sessions of one of them, and
+    /// either side tries again. A session that is being started in this moment is not seen, as little as one that a node
+    /// starts which has not heard of the key yet: whoever ends these asks again afterwards.
     EndSignedBy { kid: Text = String, reason: Text = &'static str, most: BigInt = i64 } -> (SqlUuid, SqlUuid),
     ", ended AS (
         SELECT s.id

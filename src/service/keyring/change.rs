@@ -112,7 +112,7 @@ impl Keyring {
     pub(crate) fn end_sessions(&self, kid: &str) -> Result<usize, StoreError> {
         let mut count = 0;
         loop {
-            let (ids, ended) = self.store.transaction(|session| {
+            let (ids, ended) = self.store.settled_transaction(|session| {
                 let ended = session.end_sessions_signed_by(kid, BATCH)?;
                 let ids: Vec<_> = ended.iter().map(|(id, _)| *id).collect();
                 session.delete_chains(&ids)?;

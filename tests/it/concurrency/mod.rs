@@ -1,5 +1,6 @@
 //! Several things at once.
 
+mod deadlocks;
 mod defaults;
 mod races;
 mod rounds;

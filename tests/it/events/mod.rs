@@ -1,6 +1,7 @@
 //! Security events, as a hook of the application hears them.
 
 mod logins;
+mod lost_answers;
 mod refreshes;
 mod sessions;
 mod sinks;
