@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Auth, Error, blocking};
 use crate::domain::event::Actor;
-use crate::service::housekeeping::{Pruned, persistent};
+use crate::service::housekeeping::{Pruned, Walk, persistent};
 
 impl Auth {
     /// Deletes what nobody needs any more: earlier generations of refresh tokens, sessions that ended more than a day ago,
@@ -19,6 +19,6 @@ impl Auth {
     /// [`Error::Database`]. What was done before stays done.
     pub async fn prune(&self) -> Result<Pruned, Error> {
         let service = Arc::clone(&self.state.service);
-        blocking(move || Ok(service.prune(Actor::Application, persistent())?)).await
+        blocking(move || Ok(service.prune(Actor::Application, &mut Walk::default(), persistent())?)).await
     }
 }

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use super::Service;
-use super::housekeeping::Pause;
+use super::housekeeping::{Pause, Walk};
 use crate::domain::event::Actor;
 use crate::meters::{self, Task};
 use crate::store::StoreError;
@@ -31,9 +31,11 @@ impl Housekeeper {
 
 fn keep_house(service: &Service, interval: Duration, stopped: &Receiver<()>) {
     let goes_on = |after| stopped.recv_timeout(after) == Err(RecvTimeoutError::Timeout);
+    let mut walk = Walk::default();
     while goes_on(interval) {
         // Where another node has the turn, it does what is to be done.
-        let done = service.prune(Actor::Service, |pause| pause == Pause::AfterBatch && goes_on(REST));
+        let done =
+            service.prune(Actor::Service, &mut walk, |pause| pause == Pause::AfterBatch && goes_on(REST));
         if let Err(error) = done {
             meters::failed(Task::Housekeeping);
             tracing::warn!(%error, "housekeeping failed; trying again");

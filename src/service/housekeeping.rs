@@ -66,25 +66,40 @@ impl Pruned {
     }
 }
 
+/// How far a walk over all sessions has come. Whoever keeps it goes on from there in the next pass: a pass may be cut short
+/// again and again by the turns of other nodes, and a large table is done all the same. Each node has its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Walk {
+    after: SessionId,
+}
+
 struct Batch {
     last: Option<SessionId>,
     ended: Vec<(SessionId, UserId, RevocationReason)>,
     deleted: i64,
 }
 
+impl Default for Walk {
+    /// At the beginning.
+    fn default() -> Self {
+        Self { after: SessionId(Uuid::nil()) }
+    }
+}
+
 impl Service {
-    /// One pass. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
+    /// One pass, which begins with the sessions where `walk` has come to. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
     ///
     /// Where one part fails or loses its turn the others are done all the same: the walk over all chains may take minutes,
     /// and no table may grow because of it.
     pub(crate) fn prune(
         &self,
         by: Actor,
+        walk: &mut Walk,
         mut pause: impl FnMut(Pause) -> bool,
     ) -> Result<Pruned, StoreError> {
         let mut done = Pruned::default();
         let finished = [
-            self.prune_chains(by, &mut done, &mut pause),
+            self.prune_chains(by, walk, &mut done, &mut pause),
             self.prune_sessions(&mut done, &mut pause),
             self.prune_attempts(&mut done, &mut pause),
             self.prune_users(&mut done, &mut pause),
@@ -95,16 +110,17 @@ impl Service {
         finished.into_iter().collect::<Result<Vec<_>, _>>().map(|_| done)
     }
 
-    /// Sessions in order, a batch at a time: ends those that are over, and deletes generations.
+    /// Sessions in order, a batch at a time: ends those that are over, and deletes generations. At the end the walk is back
+    /// at the beginning.
     fn prune_chains(
         &self,
         by: Actor,
+        walk: &mut Walk,
         done: &mut Pruned,
         pause: &mut impl FnMut(Pause) -> bool,
     ) -> Result<bool, StoreError> {
-        let mut after = SessionId(Uuid::nil());
         loop {
-            let batch = self.prune_batch(after)?;
+            let batch = self.prune_batch(walk.after)?;
             let ended = batch.iter().flat_map(|batch| &batch.ended);
             self.events.report(by, ended.map(|(id, user, reason)| Fact::session_ended(*id, *user, *reason)));
             if let Some(batch) = &batch {
@@ -113,8 +129,11 @@ impl Service {
                 match batch.last {
                     // The same sessions again: they have more than one statement deletes.
                     _ if batch.deleted == MOST => {}
-                    Some(last) => after = last,
-                    None => return Ok(true),
+                    Some(last) => walk.after = last,
+                    None => {
+                        *walk = Walk::default();
+                        return Ok(true);
+                    }
                 }
             }
             if !pause(reason(batch.is_some())) {
@@ -126,7 +145,7 @@ impl Service {
     /// First marks sessions, then deletes, in one transaction. `None` if another node has the turn.
     fn prune_batch(&self, after: SessionId) -> Result<Option<Batch>, StoreError> {
         let keep = self.lifetimes.grace + MARGIN;
-        self.store.transaction(|session| {
+        self.store.settled_transaction(|session| {
             let Some(survey) = session.survey_sessions(after, keep)? else { return Ok(None) };
             let ended = if survey.over.is_empty() { Vec::new() } else { session.end_over(&survey.over)? };
             let over: Vec<_> = ended.iter().map(|(id, ..)| *id).collect();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use actix_web::rt::spawn;
+use diesel::connection::SimpleConnection as _;
 
 use crate::support::wire::{Moment, Proxy};
 use crate::support::{Browser, TestApp, eventually, together};
@@ -324,4 +325,41 @@ async fn refreshes_and_prunes_at_once_lose_no_chain() {
         assert_eq!(app.db_generations(&browser.session()), [50]);
         browser.refresh().await.expect(200);
     }
+}
+
+/// Another node takes the turn after each first batch of a pass.
+#[actix_web::test]
+async fn a_large_table_is_done_although_no_pass_gets_to_its_end() {
+    let app = start().await;
+    let browser = Browser::signed_up(&app, "alice@example.com").await;
+    app.db_execute(&format!(
+        "INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
+         SELECT gen_random_uuid(), '{}', 'body', true, t, t, t FROM generate_series(1, 1600),
+             LATERAL (SELECT now() - interval '1 minute' AS t) past",
+        browser.user()
+    ));
+    let wire = Proxy::to(app.database_url());
+    let _node = app.node_at(wire.url(), |config| config.prune_interval(Duration::from_millis(50))).await;
+    let mut other_node = app.db_connect();
+    let next_survey = || wire.trap(|sql| sql.contains("looked_at AS"), Moment::HoldBefore);
+    let ended =
+        || app.db_count("SELECT count(*) AS value FROM authflow.sessions WHERE revoked_at IS NOT NULL");
+
+    let mut first = next_survey();
+    for pass in 1..=3 {
+        first.reached().await;
+        let second = next_survey();
+        first.release();
+        second.reached().await;
+        other_node.batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'61662d7072756e65'::bigint)").unwrap();
+        first = next_survey();
+        second.release();
+        // That ended the pass, and this is the next one.
+        first.reached().await;
+        other_node.batch_execute("COMMIT").unwrap();
+        // 500 sessions at a time, of which one lives.
+        assert!(ended() >= pass * 500 - 1, "{} after pass {pass}", ended());
+    }
+    first.release();
+    eventually("all are done", async || ended() == 1_600).await;
 }
