@@ -1,6 +1,7 @@
 //! The handle: everything a host application does with this crate starts here.
 
 pub(crate) mod accounts;
+mod everybody;
 pub(crate) mod keys;
 mod levels;
 mod prune;

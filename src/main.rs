@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-use crate::program::{doctor, environment, keys, prune, screen, serve};
+use crate::program::{doctor, environment, keys, prune, screen, serve, sessions};
 
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
@@ -41,6 +41,9 @@ enum Command {
     /// List, rotate or give up the signing keys.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// End sessions.
+    #[command(subcommand)]
+    Sessions(sessions::Command),
 }
 
 #[actix_web::main]
@@ -67,6 +70,7 @@ async fn run(command: Command) -> program::Result {
         Command::Serve { demo } => serve::serve(demo).await,
         Command::Doctor(options) => doctor::doctor(options).await,
         Command::Keys(command) => keys::run(command).await,
+        Command::Sessions(command) => sessions::run(command).await,
         Command::Migrate => {
             let environment = environment::Environment::prepare()?;
             let applied = actix_authflow::Auth::migrate(&environment.config).await?;

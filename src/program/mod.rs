@@ -9,6 +9,7 @@ pub(crate) mod page;
 pub(crate) mod prune;
 pub(crate) mod screen;
 pub(crate) mod serve;
+pub(crate) mod sessions;
 
 /// Errors go to a person, as one line.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;

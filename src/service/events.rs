@@ -52,9 +52,10 @@ fn tell(hook: &Arc<EventHook>, event: &SecurityEvent) {
 /// A line of the log. Every value is a word of ours, an identifier, an address or a number, and the one text that is read
 /// from the database is escaped: nobody can put a line of their own into it.
 fn log(event: &SecurityEvent) {
-    let (mut refresh_session, mut retry_after, mut kid) = (None, None, None);
+    let (mut refresh_session, mut sessions, mut retry_after, mut kid) = (None, None, None, None);
     match &event.kind {
         EventKind::TokenMismatch { refresh_session_id } => refresh_session = Some(*refresh_session_id),
+        EventKind::AllSessionsEnded { sessions: count, .. } => sessions = Some(*count),
         EventKind::Throttled { retry_after: seconds, .. } => retry_after = Some(*seconds),
         EventKind::SigningKeyChanged { kid: id, .. } => kid = Some(id.as_str()),
         _ => {}
@@ -70,6 +71,7 @@ fn log(event: &SecurityEvent) {
                 user = event.user_id.map(tracing::field::display),
                 session = event.session_id.map(tracing::field::display),
                 refresh_session = refresh_session.map(tracing::field::display),
+                sessions,
                 retry_after,
                 kid,
                 "{}", event.kind

@@ -5,6 +5,7 @@ pub(crate) mod attempts;
 pub(crate) mod error;
 pub(crate) mod event_log;
 pub(crate) mod events;
+mod everybody;
 pub(crate) mod hooks;
 pub(crate) mod housekeeper;
 pub(crate) mod housekeeping;

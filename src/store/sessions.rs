@@ -203,6 +203,22 @@ statement! {
 }
 
 statement! {
+    /// Ends the next live sessions in the order of their identifiers, and says how far that went.
+    RevokeNext { after: SqlUuid = Uuid, reason: Text = &'static str, most: BigInt = i64 }
+    -> (Nullable<SqlUuid>, Array<SqlUuid>),
+    ", next AS MATERIALIZED (
+        SELECT s.id FROM authflow.sessions s, input
+        WHERE s.id > input.after AND s.revoked_at IS NULL
+        ORDER BY s.id LIMIT (SELECT most FROM input)
+    ), ended AS (
+        UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+        FROM input, next WHERE s.id = next.id AND s.revoked_at IS NULL
+        RETURNING s.id
+    )
+    SELECT (SELECT id FROM next ORDER BY id DESC LIMIT 1), coalesce(array_agg(id), '{}') FROM ended"
+}
+
+statement! {
     /// The sessions revoked in the last `window` microseconds, and the database's time: one row at least.
     RecentlyRevoked { window: BigInt = i64 } -> (Timestamptz, Nullable<SqlUuid>, Nullable<Timestamptz>),
     " SELECT clock_timestamp(), s.id, s.revoked_at
@@ -271,6 +287,19 @@ impl Session<'_> {
         rows.into_iter()
             .map(|(id, word)| Ok(EndedSession { id: SessionId(id), transport: transport(&word)? }))
             .collect()
+    }
+
+    /// Ends the next live sessions after this one, so many at most. Answers with the last that it looked at, if there was
+    /// any, and with those that it has ended.
+    pub(crate) fn revoke_next(
+        &mut self,
+        after: SessionId,
+        reason: RevocationReason,
+        most: i64,
+    ) -> Result<(Option<SessionId>, Vec<SessionId>), StoreError> {
+        let statement = RevokeNext { after: after.0, reason: reason.as_str(), most };
+        let (last, ended): (Option<Uuid>, Vec<Uuid>) = statement.get_result(self.connection)?;
+        Ok((last.map(SessionId), ended.into_iter().map(SessionId).collect()))
     }
 
     pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {

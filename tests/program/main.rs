@@ -12,6 +12,7 @@ mod page;
 mod process;
 mod proxied;
 mod refused;
+mod restored;
 mod served;
 #[path = "../it/support/mod.rs"]
 mod support;

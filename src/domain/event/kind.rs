@@ -60,6 +60,13 @@ pub enum EventKind {
         /// Why, as in `authflow.sessions.revoked_reason`.
         reason: RevocationReason,
     },
+    /// Every session was ended, by the application or its operator. These sessions have no events of their own.
+    AllSessionsEnded {
+        /// Why, as in `authflow.sessions.revoked_reason`.
+        reason: RevocationReason,
+        /// How many they were.
+        sessions: u64,
+    },
     /// A request was refused because there had been too many attempts.
     Throttled {
         /// Which budget is used up.
@@ -162,9 +169,10 @@ pub enum Severity {
 }
 
 /// Names and reasons of the kinds that are alarms.
-pub(crate) const ALARMS: [(&str, &str); 6] = [
+pub(crate) const ALARMS: [(&str, &str); 7] = [
     ("refresh_token_reused", ""),
     ("database_restored", ""),
+    ("all_sessions_ended", "revoked_by_host"),
     ("login_ceiling_reached", ""),
     ("login_failed", "unusable_hash"),
     ("password_change_failed", "unusable_hash"),
@@ -190,6 +198,7 @@ impl EventKind {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::DatabaseRestored => "database_restored",
             Self::SessionEnded { .. } => "session_ended",
+            Self::AllSessionsEnded { .. } => "all_sessions_ended",
             Self::Throttled { .. } => "throttled",
             Self::LoginCeilingReached => "login_ceiling_reached",
             Self::SigningKeyChanged { .. } => "signing_key_changed",
@@ -202,7 +211,7 @@ impl EventKind {
         match self {
             Self::LoginFailed { reason } | Self::PasswordChangeFailed { reason } => Some(reason.as_str()),
             Self::RefreshRetried { reason } => Some(reason.as_str()),
-            Self::SessionEnded { reason } => Some(reason.as_str()),
+            Self::SessionEnded { reason } | Self::AllSessionsEnded { reason, .. } => Some(reason.as_str()),
             Self::Throttled { reason, .. } => Some(reason.as_str()),
             Self::SigningKeyChanged { reason, .. } => Some(reason.as_str()),
             Self::OriginRejected { reason } => Some(reason.as_str()),
@@ -216,6 +225,7 @@ impl EventKind {
             Self::TokenMismatch { refresh_session_id } => {
                 Some(json!({ "refresh_session_id": refresh_session_id }))
             }
+            Self::AllSessionsEnded { sessions, .. } => Some(json!({ "sessions": sessions })),
             Self::Throttled { retry_after, .. } => Some(json!({ "retry_after": retry_after })),
             Self::SigningKeyChanged { kid, .. } => Some(json!({ "kid": kid })),
             _ => None,
@@ -228,6 +238,7 @@ impl EventKind {
             Self::RefreshRetried { .. } | Self::OriginRejected { .. } => Severity::Detail,
             Self::RefreshTokenReused
             | Self::DatabaseRestored
+            | Self::AllSessionsEnded { .. }
             | Self::SigningKeyChanged { reason: KeyState::Compromised, .. }
             | Self::LoginFailed { reason: CredentialFailure::UnusableHash }
             | Self::PasswordChangeFailed { reason: CredentialFailure::UnusableHash }
@@ -256,6 +267,7 @@ impl fmt::Display for EventKind {
             Self::RefreshTokenReused => "a retired refresh token came back and ended its session",
             Self::DatabaseRestored => "a refresh token is newer than the database and ended its session",
             Self::SessionEnded { .. } => "a session was ended",
+            Self::AllSessionsEnded { .. } => "every session was ended",
             Self::Throttled { .. } => "a request was refused after too many attempts",
             Self::LoginCeilingReached => "an account has no attempts left for devices that are not known",
             Self::SigningKeyChanged { .. } => "a signing key has changed",

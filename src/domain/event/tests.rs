@@ -32,6 +32,7 @@ fn all() -> Vec<EventKind> {
         Kind::RefreshTokenReused,
         Kind::DatabaseRestored,
         Kind::SessionEnded { reason: RevocationReason::LoggedOut },
+        Kind::AllSessionsEnded { reason: RevocationReason::RevokedByHost, sessions: 7 },
         Kind::Throttled { reason: budget, retry_after: 30 },
         Kind::LoginCeilingReached,
         Kind::SigningKeyChanged { reason: KeyState::Announced, kid: "kid".into() },
@@ -112,10 +113,14 @@ fn every_reason_is_written_as_it_is_named() {
 }
 
 #[test]
-fn copies_of_tokens_old_databases_guessed_accounts_lost_keys_and_broken_hashes_are_alarms() {
+fn copies_of_tokens_old_databases_an_end_of_everything_guessed_accounts_lost_keys_and_broken_hashes_are_alarms()
+ {
     let alarms: Vec<_> = all().into_iter().filter(|kind| kind.severity() == Severity::Alarm).collect();
     let names: Vec<_> = alarms.iter().map(EventKind::name).collect();
-    assert_eq!(names, ["refresh_token_reused", "database_restored", "login_ceiling_reached"]);
+    assert_eq!(
+        names,
+        ["refresh_token_reused", "database_restored", "all_sessions_ended", "login_ceiling_reached"]
+    );
     let compromised = EventKind::SigningKeyChanged { reason: KeyState::Compromised, kid: String::new() };
     let unusable = EventKind::LoginFailed { reason: CredentialFailure::UnusableHash };
     assert_eq!((compromised.severity(), unusable.severity()), (Severity::Alarm, Severity::Alarm));

@@ -51,6 +51,26 @@ async fn what_housekeeping_ends_is_told_of() {
 }
 
 #[actix_web::test]
+async fn the_end_of_every_session_is_counted_and_known() {
+    let heard = Heard::default();
+    let app = TestApp::start().await;
+    let wire = Proxy::to(app.database_url());
+    let node = app.node_at(wire.url(), |config| heard.by(config)).await;
+    for cut in CUTS {
+        let mut browser = Browser::new(&node);
+        browser.register(&format!("{cut:?}@example.com")).await.expect(201);
+        heard.take();
+        let trap = wire.trap(wire::is_commit, cut);
+
+        assert_eq!(node.auth.revoke_all_sessions().await.unwrap(), 1, "{cut:?}");
+
+        assert!(trap.has_been_reached());
+        assert_eq!(heard.only()["sessions"], 1);
+        browser.call_api().await.refused(401, "session_revoked");
+    }
+}
+
+#[actix_web::test]
 async fn no_event_is_stored_twice() {
     let app = TestApp::start().await;
     let wire = Proxy::to(app.database_url());

@@ -1,6 +1,7 @@
 //! How nodes hear of sessions that end on another one.
 
 mod cut_off;
+mod everybody;
 mod hints;
 mod late;
 

@@ -1,0 +1,31 @@
+//! `authflow sessions`.
+
+use std::time::Duration;
+
+use actix_authflow::Auth;
+use actix_web::web;
+use clap::Subcommand;
+
+use super::Result;
+use super::environment::Environment;
+
+/// What can be done about sessions.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// End sessions, and say how many.
+    Revoke {
+        /// Every session of every user. All log in again.
+        #[arg(long, required = true)]
+        all: bool,
+    },
+}
+
+pub(crate) async fn run(command: Command) -> Result {
+    // The flag is there to be typed.
+    let Command::Revoke { all: _ } = command;
+    let environment = web::block(|| Environment::prepare().map_err(|error| error.to_string())).await??;
+    let auth = Auth::connect(environment.config.prune_interval(Duration::ZERO)).await?;
+    println!("{} sessions ended", auth.revoke_all_sessions().await?);
+    drop(environment.local);
+    Ok(())
+}
