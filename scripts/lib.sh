@@ -56,7 +56,7 @@ has() {
         postgres) postgres_programs >/dev/null ;;
         pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
         curl) have curl ;;
-        node) have node && node -e 'process.exit(parseInt(process.versions.node) < 20)' ;;
+        node) have node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ;;
         npm) have npm ;;
         chromium) chromium_program >/dev/null ;;
         *) fail "no such need: $1" ;;
