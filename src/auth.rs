@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
 use tokio::task::spawn_blocking;
+use tracing::Span;
 
 use self::levels::{Sampled, Sampler};
 use crate::config::{AuthConfig, ConfigError, Registration, lost_statements, misfit, span};
@@ -27,6 +28,7 @@ use crate::domain::revocations::MAX_LAG;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
+use crate::http::request_id::TraceRequests;
 use crate::http::routes;
 use crate::http::state::{DATABASE_DEADLINE, State};
 use crate::meters;
@@ -165,6 +167,11 @@ impl Auth {
     /// Middleware, to be wrapped outermost, that keeps the cookies of this crate from handlers and access logs.
     pub fn hide_cookie(&self) -> HideCookie {
         HideCookie::new(self.state.cookies.clone())
+    }
+
+    /// Middleware that gives every request an identifier, by which what is logged about it is found.
+    pub fn trace_requests(&self) -> TraceRequests {
+        TraceRequests::new(self.state.proxies.clone())
     }
 
     /// The verifier behind the guard.
@@ -333,7 +340,10 @@ fn migrate(options: &StoreOptions) -> Result<usize, Error> {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal(error.to_string())))
+    let span = Span::current();
+    spawn_blocking(move || span.in_scope(work))
+        .await
+        .unwrap_or_else(|error| Err(Error::Internal(error.to_string())))
 }
 
 impl From<StoreError> for Error {

@@ -66,6 +66,8 @@ pub use crate::http::client::{InvalidProxy, TrustedProxies};
 #[cfg(feature = "issuer")]
 pub use crate::http::hide_cookie::HideCookie;
 #[cfg(feature = "issuer")]
+pub use crate::http::request_id::TraceRequests;
+#[cfg(feature = "issuer")]
 pub use crate::service::hooks::{ClaimsRefused, RegistrationError, TokenSubject};
 #[cfg(feature = "issuer")]
 pub use crate::service::housekeeping::Pruned;

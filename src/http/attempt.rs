@@ -2,6 +2,7 @@
 
 use actix_web::web;
 use tokio::runtime::Handle;
+use tracing::Instrument as _;
 
 use super::gate::Place;
 use super::state::State;
@@ -87,13 +88,14 @@ impl Drop for Counted {
         let Some(reservation) = self.reservation.take().filter(|_| self.fate != Fate::Failed) else { return };
         let Ok(runtime) = Handle::try_current() else { return };
         let (state, by, fate) = (self.state.clone(), self.by, self.fate);
-        runtime.spawn(async move {
+        let conclusion = async move {
             let conclude = move |service: &Service| {
                 service.conclude(&reservation, fate);
                 Outcome::from(Ok::<_, ServiceError>(()))
             };
             // Where the database has no turn for it the attempt stays counted.
             let _ = state.run(by, conclude).await;
-        });
+        };
+        runtime.spawn(conclusion.in_current_span());
     }
 }

@@ -7,6 +7,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout_at};
+use tracing::Span;
 
 use super::threads::OwnThreads;
 use crate::meters;
@@ -114,7 +115,10 @@ impl Gate {
         drop(place);
         meters::waited(self.name, start.elapsed());
         let (answer, answered) = oneshot::channel();
+        let span = Span::current();
         self.threads.run(move || {
+            // What is logged there is about the request of the caller.
+            let _entered = span.enter();
             let result = job();
             drop(permit);
             // Where nobody waits any more, the result is dropped here.

@@ -25,6 +25,8 @@ pub(crate) mod hide_cookie;
 #[cfg(feature = "issuer")]
 pub(crate) mod origin;
 #[cfg(feature = "issuer")]
+pub(crate) mod request_id;
+#[cfg(feature = "issuer")]
 pub(crate) mod routes;
 #[cfg(feature = "issuer")]
 pub(crate) mod state;

@@ -15,6 +15,8 @@ use super::environment::Environment;
 use super::metrics::Metrics;
 use super::{Result, demo, page, screen};
 
+/// By which a client can ask what became of its request.
+const REQUEST_ID: header::HeaderName = header::HeaderName::from_static("x-request-id");
 /// How long running requests may take after Ctrl-C or SIGTERM.
 const SHUTDOWN_SECONDS: u64 = 10;
 
@@ -34,6 +36,7 @@ pub(crate) async fn serve(demo: bool) -> Result {
             .configure(|app| routes(app, &auth, witness.as_ref()))
             .wrap(cors(&app_config))
             .wrap(from_fn(all_or_nothing))
+            .wrap(auth.trace_requests())
             .wrap(access_log())
             .wrap(auth.hide_cookie())
             .wrap(Condition::new(witness.is_some(), from_fn(demo::watch)))
@@ -77,9 +80,9 @@ fn probe(path: &str) -> Resource {
     web::resource(path).default_service(web::to(refuse))
 }
 
-/// Who asked for which path, and what became of it. Not the query, into which a client may have put a token.
+/// Who asked for which path, what became of it, and the identifier that other lines about it have. Not the query, into which a client may have put a token.
 fn access_log() -> Logger {
-    Logger::new("%a \"%{method}xi %U\" %s %b %Dms")
+    Logger::new("%a \"%{method}xi %U\" %s %b %Dms %{x-request-id}o")
         .custom_request_replace("method", |request| request.method().to_string())
 }
 
@@ -113,7 +116,7 @@ fn cors(config: &AuthConfig) -> Cors {
     let cors = Cors::default()
         .allowed_methods(["GET", "POST", "DELETE"])
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
-        .expose_headers([header::DATE, header::RETRY_AFTER, header::WWW_AUTHENTICATE])
+        .expose_headers([header::DATE, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID])
         .max_age(600);
     if config.origins_allowed().is_empty() {
         return cors;

@@ -37,12 +37,17 @@ struct Client {
     access_token: String,
     refresh_token: String,
     device_token: String,
+    /// The identifiers of its requests that were refused, with the codes.
+    refused: Vec<(String, String)>,
 }
 
 impl Client {
     fn send(&mut self, request: Request, status: u16) -> Reply {
         let reply = self.connection.send(&request).expect(status);
         let json = reply.json();
+        if let Some(code) = json["code"].as_str() {
+            self.refused.push((reply.header("x-request-id").to_owned(), code.to_owned()));
+        }
         if let Some(token) = json["access_token"].as_str() {
             self.access_token = token.into();
             self.secrets.add_token(token);
@@ -190,6 +195,25 @@ fn nobody_wrote_a_line_of_their_own(text: &str) {
     assert_eq!(telling, [&""; 0], "every line of an event is plain");
 }
 
+/// The line that tells why is written where the work is done: on the worker, on a thread that asks the database, or on one
+/// that hashes.
+fn lines_about_a_request_have_its_identifier(text: &str, refused: &[(String, String)]) {
+    for (code, told) in [
+        ("csrf_rejected", "a request was refused for its origin"),
+        ("refresh_token_reused", "a retired refresh token came back"),
+        ("invalid_credentials", "a login was refused"),
+        ("storage_unavailable", "a request could not be answered"),
+    ] {
+        let ids: Vec<_> = refused.iter().filter(|(_, own)| own == code).map(|(id, _)| id).collect();
+        assert!(ids.len() > 1, "{code}");
+        for id in ids {
+            let span = format!("request{{id=\"{id}\"}}");
+            let found = text.lines().filter(|line| line.contains(&span) && line.contains(told)).count();
+            assert_eq!(found, 1, "lines about {id}, {code}");
+        }
+    }
+}
+
 /// What a host does, and prints while it looks for a mistake.
 async fn host(auth: &Auth, secrets: &mut Secrets) {
     let imported = "$2b$12$R9h/cIPz0gi.URNNX3kh2OPST9/PgBkqquzi.Ss7KIUgO2t0jWMUW";
@@ -210,7 +234,7 @@ async fn host(auth: &Auth, secrets: &mut Secrets) {
 #[actix_web::test]
 async fn no_secret_is_ever_logged() {
     capture_everything();
-    let mut secrets = Secrets::default();
+    let (mut secrets, mut refused) = (Secrets::default(), Vec::new());
     secrets.add(SECRET);
     for (name, format) in [("opaque", RefreshFormat::Opaque), ("jwt", RefreshFormat::Jwt)] {
         let app = TestApp::with(|config| config.refresh_format(format)).await;
@@ -224,14 +248,17 @@ async fn no_secret_is_ever_logged() {
                 access_token: String::new(),
                 refresh_token: String::new(),
                 device_token: String::new(),
+                refused: Vec::new(),
             };
             workflow(&mut client, &app, name);
             if name == "opaque" {
                 hostile(&mut client);
             }
-            client.secrets
+            (client.secrets, client.refused)
         };
-        secrets.0.extend(actix_web::rt::task::spawn_blocking(work).await.unwrap().0);
+        let (sent, refusals) = actix_web::rt::task::spawn_blocking(work).await.unwrap();
+        secrets.0.extend(sent.0);
+        refused.extend(refusals);
     }
 
     let text = captured();
@@ -252,6 +279,7 @@ async fn no_secret_is_ever_logged() {
         own.filter(|line| line.contains("@example.com") || line.contains("$argon2")).collect();
     assert_eq!(telling, [""; 0]);
     nobody_wrote_a_line_of_their_own(&text);
+    lines_about_a_request_have_its_identifier(&text, &refused);
     every_way_of_logging_is_captured();
 }
 

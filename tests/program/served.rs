@@ -176,6 +176,11 @@ fn the_access_log_has_neither_query_nor_cookie() {
     let log = served.program.log();
     assert!(log.contains("/auth/refresh") && log.contains("/nowhere") && log.contains(" 404 "), "{log}");
     assert!(!log.contains('\u{1b}'), "colours are for terminals");
+    let id = tokens.header("x-request-id");
+    let of_registration: Vec<_> = log.lines().filter(|line| line.contains(id)).collect();
+    for told in ["/auth/register", "a session was started"] {
+        assert!(of_registration.iter().any(|line| line.contains(told)), "{told} in {of_registration:#?}");
+    }
     let values = cookies.iter().filter_map(|cookie| Some(cookie.split_once('=')?.1));
     for secret in values.chain([token.as_str(), PASSWORD, SECRET.1]) {
         assert!(!log.contains(secret), "{secret} is in the log");

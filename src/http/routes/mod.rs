@@ -24,6 +24,7 @@ use crate::domain::device::PresentedDevice;
 use crate::domain::session::Transport;
 use crate::http::client::clean_device_name;
 use crate::http::error::{AuthError, ErrorCode};
+use crate::http::request_id::TraceRequests;
 use crate::http::state::State;
 use crate::http::timing::measure;
 use crate::service::SessionRequest;
@@ -38,6 +39,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
         .wrap(from_fn(move |request, next| measure(Arc::clone(&mounted_at), request, next)))
+        .wrap(TraceRequests::new(state.proxies.clone()))
         .service(only("/login", "POST", web::post().to(login::login)))
         .service(only("/refresh", "POST", web::post().to(refresh::refresh)))
         .service(only("/logout", "POST", web::post().to(logout::logout)))

@@ -16,6 +16,7 @@ mod http;
 mod keys;
 mod order;
 mod passwords;
+mod request_ids;
 mod sizes;
 
 use http::{Connection, Reply, Request};
