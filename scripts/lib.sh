@@ -15,7 +15,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer,
-# openssl, nginx, curl, node, npm and chromium.
+# openssl, nginx, curl, promtool, node, npm and chromium.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -55,7 +55,7 @@ has() {
         openssl) links "-lssl -lcrypto" && have pkg-config ;;
         postgres) postgres_programs >/dev/null ;;
         pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
-        curl) have curl ;;
+        curl | promtool) have "$1" ;;
         node) have node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ;;
         npm) have npm ;;
         chromium) chromium_program >/dev/null ;;
@@ -155,6 +155,8 @@ package_for() {
         *:pgbouncer) echo pgbouncer ;;
         *:nginx) echo nginx ;;
         *:curl) echo curl ;;
+        dnf:promtool) echo golang-github-prometheus ;;
+        *:promtool) echo prometheus ;;
     esac
 }
 
@@ -207,6 +209,7 @@ do_without() {
         npm) fail "no npm. Install it (Debian: apt-get install npm; macOS: brew install node)." ;;
         pgbouncer) say "Without PgBouncer the tests behind it are left out." ;;
         nginx) say "Without nginx the tests behind it are left out." ;;
+        promtool) say "Without promtool, which comes with Prometheus, the rules for alerts are not checked." ;;
         curl) say "Without curl the test of the workflow behind nginx fails." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
         chromium) fail "no Chromium. Install it (Debian: apt-get install chromium; macOS: brew install chromium), or set CHROMIUM to the program." ;;

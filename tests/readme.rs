@@ -77,6 +77,39 @@ fn every_link_leads_to_a_file() {
     }
 }
 
+/// A rule that asks for a metric that is not there never fires, and one without a place in the manual helps nobody.
+#[test]
+fn every_alert_asks_for_metrics_that_exist_and_has_its_place_in_the_manual() {
+    let rules = fs::read_to_string("deploy/prometheus/alerts.yml").unwrap();
+    let manual = fs::read_to_string("docs/OPERATIONS.md").unwrap();
+    let metrics: BTreeSet<_> = names_of_metrics(manual.split("\n| `").skip(1)).collect();
+    assert!(metrics.len() > 15);
+    let asked_for: BTreeSet<_> =
+        names_of_metrics(rules.split(|c: char| !c.is_ascii_alphanumeric() && c != '_')).collect();
+    assert!(asked_for.len() > 8);
+    for name in asked_for {
+        let ends = ["_bucket", "_sum", "_count"].iter().filter_map(|end| name.strip_suffix(end));
+        assert!(ends.chain([name]).any(|name| metrics.contains(name)), "there is no {name}");
+    }
+    let headings = headings(&manual);
+    let alerts: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    let places: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("runbook: ")).collect();
+    assert_eq!(alerts.len(), places.len());
+    for (alert, place) in alerts.iter().zip(places) {
+        assert_eq!(place, format!("docs/OPERATIONS.md#{}", alert.to_lowercase()));
+        assert!(headings.contains(&alert.to_lowercase()), "{alert} is not in the manual");
+    }
+    let tried = fs::read_to_string("deploy/prometheus/alerts_test.yml").unwrap();
+    for alert in alerts {
+        assert!(tried.contains(&format!("it fires, {alert}\n")), "{alert} is not tried");
+    }
+}
+
+/// What begins each of these texts, if it is the name of a metric.
+fn names_of_metrics<'a>(texts: impl Iterator<Item = &'a str>) -> impl Iterator<Item = &'a str> {
+    texts.filter(|text| text.starts_with("authflow_")).filter_map(|text| text.split('`').next())
+}
+
 /// The anchors of a document's headings: lower case, spaces as hyphens, and of the rest only letters, digits and `_`.
 fn headings(text: &str) -> BTreeSet<String> {
     let anchor = |heading: &str| -> String {
