@@ -23,6 +23,8 @@ pub(crate) const STEPS: usize = 16;
 const FIRST_WAIT: TimeDelta = TimeDelta::seconds(15);
 /// The longest wait of a growing budget.
 const LONGEST_WAIT: TimeDelta = TimeDelta::minutes(15);
+/// What a site may try at once, however low the ceiling: as much as one address.
+const SMALLEST_SHARE: u32 = 5;
 /// How long after the last wait failures in a row are remembered.
 const GROWING_MEMORY: TimeDelta = TimeDelta::hours(1);
 /// How much longer than it matters a bucket is remembered: longer than any attempt is under way, so that what it gives back
@@ -76,11 +78,15 @@ pub(crate) struct Throttle {
     ceiling: u32,
 }
 
-/// The budget of each count of this kind. `ceiling` is what an account allows to all devices that are not known.
+/// The budget of each count of this kind. `ceiling` is what an account allows to all devices that are not known. One site gets
+/// a quarter of that, and afterwards a sixth of the attempts of an account: it takes several sites to keep an account shut.
 fn budget(of: AttemptBudget, ceiling: u32) -> Budget {
     match of {
         AttemptBudget::Device => Budget::growing(10),
         AttemptBudget::AccountAndAddress | AttemptBudget::PasswordChange => Budget::growing(5),
+        AttemptBudget::AccountAndSite => {
+            Budget::bucket((ceiling / 4).max(SMALLEST_SHARE), TimeDelta::hours(6), AfterSuccess::Forget)
+        }
         AttemptBudget::Account => Budget::bucket(ceiling, TimeDelta::hours(1), AfterSuccess::Forget),
         AttemptBudget::Address => Budget::bucket(100, TimeDelta::seconds(6), AfterSuccess::GiveBack),
         AttemptBudget::Registrations => Budget::bucket(100, TimeDelta::seconds(30), AfterSuccess::Keep),
@@ -136,10 +142,13 @@ impl Throttle {
         }
         let (account, version) = (account.as_bytes(), &password_version.to_be_bytes());
         let at = network.as_ref().map_or(&[][..], Network::bytes);
-        let mut counters = vec![
-            self.counter(AttemptBudget::AccountAndAddress, &[account, version, at]),
-            self.counter(AttemptBudget::Account, &[account, version]),
-        ];
+        let mut counters = vec![self.counter(AttemptBudget::AccountAndAddress, &[account, version, at])];
+        counters.extend(
+            network.map(|network| {
+                self.counter(AttemptBudget::AccountAndSite, &[account, version, network.site()])
+            }),
+        );
+        counters.push(self.counter(AttemptBudget::Account, &[account, version]));
         counters.extend(self.network(AttemptBudget::Address, network));
         counters
     }
@@ -182,6 +191,14 @@ impl Network {
                 let [a, b, c, d, e, f, g, h, ..] = address.octets();
                 Self::V6([a, b, c, d, e, f, g, h])
             }
+        }
+    }
+
+    /// Of what somebody has many addresses who has one: the /24 of an IPv4 address, the /48 of an IPv6 address.
+    fn site(&self) -> &[u8] {
+        match self {
+            Self::V4(address) => &address[..3],
+            Self::V6(prefix) => &prefix[..6],
         }
     }
 
@@ -229,6 +246,7 @@ mod tests {
             (AttemptBudget::Device, later, 10, AfterSuccess::Forget),
             (AttemptBudget::AccountAndAddress, growing, 5, AfterSuccess::Forget),
             (AttemptBudget::PasswordChange, growing, 5, AfterSuccess::Forget),
+            (AttemptBudget::AccountAndSite, [6 * 60 * 60; STEPS], 25, AfterSuccess::Forget),
             (AttemptBudget::Account, [60 * 60; STEPS], 100, AfterSuccess::Forget),
             (AttemptBudget::Address, [6; STEPS], 100, AfterSuccess::GiveBack),
             (AttemptBudget::Registrations, [30; STEPS], 100, AfterSuccess::Keep),
@@ -240,15 +258,16 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_is_longer_than_an_hour() {
+    fn no_wait_is_longer_than_six_hours() {
         for kind in [
             AttemptBudget::Device,
             AttemptBudget::AccountAndAddress,
+            AttemptBudget::AccountAndSite,
             AttemptBudget::Account,
             AttemptBudget::Address,
             AttemptBudget::Registrations,
         ] {
-            assert!(waits(kind).iter().all(|wait| *wait <= 60 * 60), "{kind:?}");
+            assert!(waits(kind).iter().all(|wait| *wait <= 6 * 60 * 60), "{kind:?}");
         }
     }
 
@@ -279,6 +298,19 @@ mod tests {
     }
 
     #[test]
+    fn a_site_is_the_24_of_an_ipv4_address_or_a_48() {
+        let site = |address: &str| Network::of(address.parse().unwrap()).site().to_vec();
+        for (one, other, same) in [
+            ("192.0.2.7", "192.0.2.255", true),
+            ("192.0.2.7", "192.0.3.7", false),
+            ("2001:db8:1:2::1", "2001:db8:1:ffff::1", true),
+            ("2001:db8:1:2::1", "2001:db8:2:2::1", false),
+        ] {
+            assert_eq!(site(one) == site(other), same, "{one} {other}");
+        }
+    }
+
+    #[test]
     fn a_known_device_shares_no_count_with_strangers() {
         let throttle = throttle("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA");
         let network = Some(Network::V4([192, 0, 2, 7]));
@@ -286,7 +318,12 @@ mod tests {
         let known = throttle.login(("alice@example.com", 0), network, Some(Uuid::from_u128(7)));
         assert_eq!(
             strangers.iter().map(|counter| counter.kind).collect::<Vec<_>>(),
-            [AttemptBudget::AccountAndAddress, AttemptBudget::Account, AttemptBudget::Address]
+            [
+                AttemptBudget::AccountAndAddress,
+                AttemptBudget::AccountAndSite,
+                AttemptBudget::Account,
+                AttemptBudget::Address
+            ]
         );
         assert_eq!(known.iter().map(|counter| counter.kind).collect::<Vec<_>>(), [AttemptBudget::Device]);
     }

@@ -50,7 +50,7 @@ macro_rules! count {
 const _: () = assert!(STEPS == 16, "the statements say so in figures");
 
 statement! {
-    /// Counts an attempt in up to three counts, or in none: a look without locks first, then one count after the other.
+    /// Counts an attempt in up to four counts, or in none: a look without locks first, then one count after the other.
     /// Whoever is refused writes nothing, unless a count was used up between the look and the lock; then those before it
     /// have one attempt too many, never too few. What is open is asked of the clock, not of `now()`: others that began later
     /// may have been quicker.
@@ -76,10 +76,11 @@ statement! {
         )",
         count!("narrow", "1", "(SELECT WHERE NOT EXISTS (SELECT FROM door))"),
         count!("wider", "2", "narrow"),
-        count!("widest", "3", "wider"),
+        count!("wider_still", "3", "wider"),
+        count!("widest", "4", "wider_still"),
         " SELECT (SELECT place FROM door), (SELECT (extract(epoch FROM shut_for) * 1000000)::bigint FROM door),
                  coalesce(array_agg(place), '{}'), coalesce(array_agg(place) FILTER (WHERE used_up), '{}')
-          FROM (TABLE narrow UNION ALL TABLE wider UNION ALL TABLE widest) counted"
+          FROM (TABLE narrow UNION ALL TABLE wider UNION ALL TABLE wider_still UNION ALL TABLE widest) counted"
     )
 }
 

@@ -6,7 +6,7 @@ pub mod authflow {
         authflow.attempts (key) {
             /// Whose attempts: an HMAC under a key that follows from the secret, so that no address of a stranger is stored.
             key -> Bytea,
-            /// What is counted: logins from a known device, to an account from one address, to an account from all unknown devices, from one address; registrations from one address; changes of one user's password.
+            /// What is counted: logins from a known device, to an account from one address, to an account from one site (many neighbouring addresses), to an account from all unknown devices, from one address; registrations from one address; changes of one user's password.
             kind -> Text,
             /// Attempts that failed in a row, or whose end is not known yet.
             failures -> Int4,

@@ -130,6 +130,8 @@ pub enum AttemptBudget {
     Device,
     /// An account, from one address.
     AccountAndAddress,
+    /// An account, from one site: the /24 of an IPv4 address, or the /48 of an IPv6 address.
+    AccountAndSite,
     /// An account, from all unknown devices together.
     Account,
     /// An address, whatever the account.
@@ -306,6 +308,7 @@ impl AttemptBudget {
         match self {
             Self::Device => "device",
             Self::AccountAndAddress => "account_and_address",
+            Self::AccountAndSite => "account_and_site",
             Self::Account => "account",
             Self::Address => "address",
             Self::Registrations => "registrations",

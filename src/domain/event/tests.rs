@@ -89,6 +89,7 @@ fn every_reason_is_written_as_it_is_named() {
     for budget in [
         Budget::Device,
         Budget::AccountAndAddress,
+        Budget::AccountAndSite,
         Budget::Account,
         Budget::Address,
         Budget::Registrations,

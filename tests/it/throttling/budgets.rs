@@ -155,7 +155,7 @@ async fn an_account_that_nobody_has_is_throttled_alike() {
 async fn all_addresses_together_have_a_ceiling_and_then_one_attempt_an_hour() {
     let app = behind_a_proxy(|config| config.login_ceiling(10)).await;
     Browser::signed_up(&app, "alice@example.com").await;
-    let address = |n: u32| format!("192.0.2.{n}");
+    let address = |n: u32| format!("192.0.{n}.2");
     for n in 0..10 {
         guess_from(&app, &address(n), "alice@example.com").await.refused(401, "invalid_credentials");
     }
@@ -175,6 +175,31 @@ async fn all_addresses_together_have_a_ceiling_and_then_one_attempt_an_hour() {
     // Cleared by the success.
     for n in 40..50 {
         guess_from(&app, &address(n), "alice@example.com").await.refused(401, "invalid_credentials");
+    }
+}
+
+/// By IPv4 or IPv6, an attacker with many neighbouring addresses is one.
+#[actix_web::test]
+async fn one_site_alone_cannot_keep_an_account_shut() {
+    let app = behind_a_proxy(|config| config.login_ceiling(20)).await;
+    for (email, neighbours) in [("alice@example.com", "203.0.113."), ("bob@example.com", "2001:db8:1:")] {
+        let neighbour = |n: u32| {
+            if neighbours.ends_with('.') { format!("{neighbours}{n}") } else { format!("{neighbours}{n}::1") }
+        };
+        Browser::signed_up(&app, email).await;
+        for n in 0..5 {
+            guess_from(&app, &neighbour(n), email).await.refused(401, "invalid_credentials");
+        }
+        let wait = throttled(guess_from(&app, &neighbour(5), email).await);
+        assert!(wait <= 6 * 60 * 60 && wait > 5 * 60 * 60, "{wait}");
+        // Others bring it to the ceiling.
+        for n in 0..15 {
+            guess_from(&app, &format!("192.0.{n}.1"), email).await.refused(401, "invalid_credentials");
+        }
+        throttled(from("198.51.100.1", Browser::new(&app), email, PASSWORD).await);
+        app.db_age_attempts(60 * 60);
+        throttled(guess_from(&app, &neighbour(6), email).await);
+        from("198.51.100.1", Browser::new(&app), email, PASSWORD).await.expect(200);
     }
 }
 

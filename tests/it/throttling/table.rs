@@ -8,7 +8,7 @@ async fn neither_names_nor_addresses_are_stored() {
     let app = TestApp::start().await;
     guess(&app, "stranger@example.com").await.expect(401);
     let rows = app.db_texts("SELECT a::text AS value FROM authflow.attempts a");
-    assert_eq!(rows.len(), 3, "{rows:?}");
+    assert_eq!(rows.len(), 4, "{rows:?}");
     let hex = |text: &str| text.bytes().map(|byte| format!("{byte:02x}")).collect::<String>();
     for row in rows.into_iter().flatten() {
         for known in ["stranger", "example", "127.0.0.1", &hex("stranger"), "7f000001"] {
@@ -27,22 +27,24 @@ async fn housekeeping_deletes_what_no_longer_matters_and_nothing_else() {
     assert_eq!(app.auth.prune().await.unwrap().attempts, 0);
     throttled(guess(&app, "alice@example.com").await);
 
-    // Addresses are forgotten first, then the account at its address, then the account.
-    for (hours, deleted) in [(1, 2), (1, 1), (3, 0), (1, 1)] {
+    // Addresses are forgotten first, then the account at its address, then the account, then the account at its site.
+    for (hours, deleted) in [(1, 2), (1, 1), (3, 0), (1, 1), (23, 0), (2, 1)] {
         app.db_age_attempts(hours * 60 * 60);
         assert_eq!(app.auth.prune().await.unwrap().attempts, deleted, "after {hours} more hours");
     }
     assert_eq!(app.db_count("SELECT count(*) AS value FROM authflow.attempts"), 0);
 }
 
-/// However many accounts are guessed at, each is remembered for an hour and a minute.
+/// However many accounts are guessed at, each is remembered for an hour and a minute, and with its site for six hours.
 #[actix_web::test]
 async fn one_guess_at_each_of_many_accounts_leaves_nothing_for_long() {
     let app = TestApp::start().await;
     for n in 0..20 {
         guess(&app, &format!("user{n}@example.com")).await.expect(401);
     }
-    assert_eq!(app.db_count("SELECT count(*) AS value FROM authflow.attempts"), 41);
+    assert_eq!(app.db_count("SELECT count(*) AS value FROM authflow.attempts"), 61);
     app.db_age_attempts(61 * 60);
     assert_eq!(app.auth.prune().await.unwrap().attempts, 41);
+    app.db_age_attempts(5 * 60 * 60);
+    assert_eq!(app.auth.prune().await.unwrap().attempts, 20);
 }
