@@ -5,9 +5,12 @@ use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use actix_authflow::testing::TestCluster;
+use diesel::connection::SimpleConnection as _;
 use serde_json::json;
 
 use crate::http::{Connection, Request};
+use crate::process::{BIND, Program, SECRET, directory};
 use crate::served::{Served, cookie, registration};
 use crate::support::{PASSWORD, PATIENCE};
 
@@ -15,8 +18,12 @@ const METRICS: (&str, &str) = ("AUTHFLOW_METRICS_BIND", "127.0.0.1:0");
 
 /// Where the screen says that the metrics are.
 fn address(served: &Served) -> SocketAddr {
-    let line = served.program.screen.lines().find(|line| line.contains("/metrics"));
-    let line = line.unwrap_or_else(|| panic!("{}", served.program.screen));
+    address_on(&served.program.screen)
+}
+
+fn address_on(screen: &str) -> SocketAddr {
+    let line = screen.lines().find(|line| line.contains("/metrics"));
+    let line = line.unwrap_or_else(|| panic!("{screen}"));
     line.split("http://").nth(1).unwrap().split('/').next().unwrap().parse().unwrap()
 }
 
@@ -119,15 +126,7 @@ fn how_things_stand_is_looked_at_every_second() {
     let tokens = served.send(&registration()).expect(201);
     let jwt = tokens.json()["access_token"].as_str().unwrap().to_owned();
     served.send(&Request::new("POST", "/auth/logout").bearer(&jwt)).expect(204);
-    let deadline = Instant::now() + PATIENCE;
-    let scraped = loop {
-        let scraped = scrape(address);
-        if samples(&scraped).get("authflow_revoked_sessions") == Some(&1.0) {
-            break scraped;
-        }
-        assert!(Instant::now() < deadline, "{scraped}");
-        sleep(Duration::from_millis(50));
-    };
+    let scraped = wait_for(address, |samples| samples.get("authflow_revoked_sessions") == Some(&1.0));
     let samples = samples(&scraped);
     for (name, value) in [
         ("authflow_listening", 1.0),
@@ -148,6 +147,50 @@ fn how_things_stand_is_looked_at_every_second() {
     ] {
         assert!(samples.get(name).is_some_and(|value| (0.0..=most).contains(value)), "{name} in {scraped}");
     }
+}
+
+/// The scrape in which this is so.
+fn wait_for(address: SocketAddr, so: impl Fn(&BTreeMap<&str, f64>) -> bool) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let scraped = scrape(address);
+        if so(&samples(&scraped)) {
+            return scraped;
+        }
+        assert!(Instant::now() < deadline, "{scraped}");
+        sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn what_the_background_threads_do_and_cannot_do_is_counted() {
+    let (directory, mut cluster) = (directory(), TestCluster::new());
+    let often = ("AUTHFLOW_PRUNE_INTERVAL", "1s");
+    let program =
+        Program::serve(directory.path(), &[("DATABASE_URL", cluster.url()), SECRET, BIND, METRICS, often]);
+    let address = address_on(&program.screen);
+    cluster
+        .connect()
+        .batch_execute(
+            "INSERT INTO authflow.attempts (key, kind, failures, open_at, forgotten_at)
+             SELECT substr(sha256(n::text::bytea), 1, 16), 'address', 1, now(), now() FROM generate_series(1, 3) n",
+        )
+        .unwrap();
+    wait_for(address, |samples| samples.get(r#"authflow_pruned_rows_total{table="attempts"}"#) == Some(&3.0));
+    let failures = |samples: &BTreeMap<&str, f64>, task: &str| {
+        samples[format!(r#"authflow_task_failures_total{{task="{task}"}}"#).as_str()]
+    };
+    let tasks = ["revocations", "listening", "signing_keys", "housekeeping", "events"];
+    let before = scrape(address);
+    assert_eq!(tasks.map(|task| failures(&samples(&before), task)), [0.0; 5]);
+    cluster.connect().batch_execute("ALTER TABLE authflow.attempts RENAME TO elsewhere").unwrap();
+    wait_for(address, |samples| failures(samples, "housekeeping") > 0.0);
+    cluster.stop();
+    let away = wait_for(address, |samples| {
+        let lag = samples["authflow_revocation_lag_seconds"];
+        failures(samples, "revocations") > 0.0 && failures(samples, "listening") > 0.0 && lag > 2.0
+    });
+    assert_eq!(failures(&samples(&away), "events"), 0.0);
 }
 
 /// What stands in the table of the documents is checked where the names are; this is about the labels in it.
