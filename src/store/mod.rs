@@ -11,6 +11,7 @@ mod pooler;
 mod refresh_tokens;
 #[expect(unreachable_pub, reason = "generated")]
 mod schema;
+mod server;
 mod sessions;
 mod settled;
 mod signers;
@@ -33,6 +34,7 @@ pub(crate) use self::housekeeping::Deleted;
 pub(crate) use self::notifications::Listener;
 pub(crate) use self::password_change::{Change, OwnAccount};
 pub(crate) use self::refresh_tokens::{ChainRead, Rotation};
+use self::server::Lost;
 pub(crate) use self::sessions::{NewSession, Started, StartedSession};
 pub(crate) use self::signing_keys::Keys;
 pub(crate) use self::users::{NewUser, UserInsertion};
@@ -119,7 +121,8 @@ impl Store {
         Self::connect(&self.options)
     }
 
-    /// Runs `work`, and runs it again after a lost race, or once after a broken connection.
+    /// Runs `work`, and runs it again after a lost race, or once on another connection after one that broke or that leads to a
+    /// server which takes no writes (any more).
     ///
     /// `work` may therefore run several times, with an earlier run committed although its answer was lost. It must come to
     /// the same result then: identifiers and nonces are drawn before, and finding them in the database means "this is
@@ -128,15 +131,19 @@ impl Store {
         &self,
         mut work: impl FnMut(&mut Session<'_>) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let mut broken = false;
+        let mut lost = None;
         let mut races = 0;
         loop {
-            let mut connection = if broken { self.live_connection()? } else { self.connection()? };
+            let mut connection = match lost {
+                None => self.connection()?,
+                Some(lost) => self.live_connection(lost)?,
+            };
             let result = work(&mut Session { connection: &mut connection });
             match result {
-                Err(StoreError::Failed(error)) if is_broken(&error) && !broken => {
-                    tracing::debug!("retrying once after a broken connection");
-                    broken = true;
+                Err(StoreError::Failed(error)) if Lost::by(&error) > lost => {
+                    lost = Lost::by(&error);
+                    tracing::debug!(?lost, "retrying once on another connection");
+                    server::leave(&mut connection);
                 }
                 Err(StoreError::Failed(error)) if is_lost_race(&error) && races < RACE_ATTEMPTS => {
                     races += 1;
@@ -200,16 +207,24 @@ impl Store {
         self.pool.get_timeout(patience).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
-    /// A connection that has just answered. After a restart of the database every idle connection is dead; each one taken
-    /// here leaves the pool, so the search ends.
-    fn live_connection(&self) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
+    /// A connection that has just answered, and that takes writes if that is what was lost. After a restart of the database
+    /// or a failover every idle connection may be of no use; each one taken here leaves the pool, so the search ends. Where
+    /// none is idle the one that comes is new, and there is no better.
+    fn live_connection(
+        &self,
+        lost: Lost,
+    ) -> Result<PooledConnection<ConnectionManager<PgConnection>>, StoreError> {
         for _ in 0..=self.options.pool_size {
+            let new = self.pool.state().idle_connections == 0;
             let mut connection = self.connection()?;
-            if ping(&mut connection).is_ok() {
-                return Ok(connection);
+            match (lost, server::takes_writes(&mut connection)) {
+                (_, Ok(true)) | (Lost::Connection, Ok(false)) => return Ok(connection),
+                (Lost::Writes, Ok(false)) if new => break,
+                (Lost::Writes, Ok(false)) => server::leave(&mut connection),
+                (_, Err(_)) => {}
             }
         }
-        Err(StoreError::Unavailable("every connection of the pool is broken".into()))
+        Err(StoreError::Unavailable("no connection of the pool is of use".into()))
     }
 }
 
@@ -278,20 +293,8 @@ fn configure(connection: &mut PgConnection, options: &StoreOptions) {
     }
 }
 
-fn is_broken(error: &DieselError) -> bool {
-    matches!(
-        error,
-        DieselError::BrokenTransactionManager
-            | DieselError::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand,
-                _
-            )
-    )
-}
-
-/// Broken, or connected to a server that takes no writes (a standby after a failover).
 fn is_unavailable(error: &DieselError) -> bool {
-    is_broken(error) || matches!(error, DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _))
+    Lost::by(error).is_some()
 }
 
 /// 40001 (serialization failure) or 40P01 (deadlock). Diesel names only the first, and keeps the code of the others to itself.

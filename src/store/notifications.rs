@@ -7,6 +7,7 @@ use diesel::{Connection as _, PgConnection};
 use secrecy::{ExposeSecret as _, SecretString};
 use uuid::Uuid;
 
+use super::server::takes_writes;
 use super::{StoreError, one_line, with_timeouts};
 
 /// How long a first notification of one's own may take to come back.
@@ -24,6 +25,7 @@ impl Listener {
     /// not, and nothing would ever say so.
     pub(crate) fn connect(url: &SecretString) -> Result<Self, StoreError> {
         let mut listener = Self { connection: open(url)?, tag: Uuid::new_v4().to_string() };
+        listener.confirm()?;
         listener.execute("LISTEN authflow_revocations")?;
         // As another node would, on a connection of its own.
         Self { connection: open(url)?, tag: listener.tag.clone() }.notify()?;
@@ -48,6 +50,14 @@ impl Listener {
     /// Whether another node has told something since the last call. Does not wait.
     pub(crate) fn heard(&mut self) -> Result<bool, StoreError> {
         Ok(self.received()?.iter().any(|payload| *payload != self.tag))
+    }
+
+    /// Fails where the server takes no writes: no session ends there, so nobody tells of any.
+    pub(crate) fn confirm(&mut self) -> Result<(), StoreError> {
+        if takes_writes(&mut self.connection).map_err(broken)? {
+            return Ok(());
+        }
+        Err(StoreError::Unavailable("the server takes no writes".into()))
     }
 
     fn received(&mut self) -> Result<Vec<String>, StoreError> {

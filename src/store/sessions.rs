@@ -219,9 +219,10 @@ statement! {
 }
 
 statement! {
-    /// The sessions revoked in the last `window` microseconds, and the database's time: one row at least.
-    RecentlyRevoked { window: BigInt = i64 } -> (Timestamptz, Nullable<SqlUuid>, Nullable<Timestamptz>),
-    " SELECT clock_timestamp(), s.id, s.revoked_at
+    /// The sessions revoked in the last `window` microseconds, the database's time, and whether the server takes writes: one
+    /// row at least.
+    RecentlyRevoked { window: BigInt = i64 } -> (Timestamptz, Bool, Nullable<SqlUuid>, Nullable<Timestamptz>),
+    " SELECT clock_timestamp(), current_setting('transaction_read_only') = 'off', s.id, s.revoked_at
       FROM input
       LEFT JOIN authflow.sessions s ON s.revoked_at > now() - input.window * interval '1 microsecond'"
 }
@@ -229,6 +230,8 @@ statement! {
 /// The database's time, and the sessions revoked of late with the moment of their end.
 pub(crate) struct Revocations {
     pub(crate) now: DateTime<Utc>,
+    /// Whether the server takes writes. One that does not may be the primary of yesterday.
+    pub(crate) from_primary: bool,
     pub(crate) sessions: Vec<(SessionId, DateTime<Utc>)>,
 }
 
@@ -303,11 +306,12 @@ impl Session<'_> {
     }
 
     pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {
-        type Row = (DateTime<Utc>, Option<Uuid>, Option<DateTime<Utc>>);
+        type Row = (DateTime<Utc>, bool, Option<Uuid>, Option<DateTime<Utc>>);
         let rows: Vec<Row> = RecentlyRevoked { window: microseconds(window) }.load(self.connection)?;
-        let (now, ..) = *rows.first().ok_or(StoreError::Corrupt("no row from RecentlyRevoked"))?;
-        let sessions = rows.into_iter().filter_map(|(_, id, at)| Some((SessionId(id?), at?))).collect();
-        Ok(Revocations { now, sessions })
+        let (now, from_primary, ..) =
+            *rows.first().ok_or(StoreError::Corrupt("no row from RecentlyRevoked"))?;
+        let sessions = rows.into_iter().filter_map(|(.., id, at)| Some((SessionId(id?), at?))).collect();
+        Ok(Revocations { now, from_primary, sessions })
     }
 }
 

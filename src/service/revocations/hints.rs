@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 
@@ -17,6 +17,9 @@ use crate::store::{Listener, StoreError};
 /// How often the connection is looked at for hints. libpq can only be asked, not waited for, by way of Diesel; a look
 /// costs microseconds, and a hint waits for half of this on average.
 const STEP: Duration = Duration::from_millis(50);
+/// How often the server is asked whether it is still the one where sessions end. It is silent otherwise, and so is the
+/// primary of yesterday.
+const CONFIRMED: Duration = Duration::from_secs(5);
 /// How long to wait before connecting again; each failure doubles it.
 const FIRST_REST: Duration = Duration::from_millis(500);
 const LONGEST_REST: Duration = Duration::from_secs(60);
@@ -90,6 +93,7 @@ fn run(
 
 /// Until the connection breaks, which is an error, or the task is to end.
 fn attend(mut listener: Listener, outbox: &Bell, inbox: &Bell) -> Result<(), StoreError> {
+    let mut confirmed = Instant::now();
     loop {
         match outbox.wait(STEP) {
             Woken::Rung => {
@@ -104,6 +108,10 @@ fn attend(mut listener: Listener, outbox: &Bell, inbox: &Bell) -> Result<(), Sto
         }
         if listener.heard()? {
             inbox.ring();
+        }
+        if confirmed.elapsed() >= CONFIRMED {
+            listener.confirm()?;
+            confirmed = Instant::now();
         }
     }
 }

@@ -84,8 +84,8 @@ impl Watched {
                 .map_or_else(|| self.store.dedicated(), Ok)
                 .and_then(|open| self.ask(open, window))
             {
-                Ok(open) => {
-                    connection = Some(open);
+                Ok(kept) => {
+                    connection = kept;
                     loaded = if everything { Instant::now() } else { loaded };
                 }
                 Err(error) => {
@@ -102,18 +102,24 @@ impl Watched {
         }
     }
 
-    fn ask(&self, mut open: PgConnection, window: TimeDelta) -> Result<PgConnection, StoreError> {
-        self.load(&mut open, window)?;
+    /// Answers with the connection, unless the server takes no writes: after a failover that is the one before, which no
+    /// longer learns of anything. The next question goes to whichever server can be had then, and asks for everything.
+    fn ask(&self, mut open: PgConnection, window: TimeDelta) -> Result<Option<PgConnection>, StoreError> {
+        let from_primary = self.load(&mut open, window)?;
         if window != HINTED
             && let Err(error) = self.keyring.sync(|| Session::from(&mut open).read_keys())
         {
             meters::failed(Task::SigningKeys);
             tracing::error!(%error, "the signing keys could not be brought up to date; trying again");
         }
-        Ok(open)
+        if !from_primary {
+            tracing::warn!("revocations come from a server that takes no writes; looking for another");
+        }
+        Ok(from_primary.then_some(open))
     }
 
-    fn load(&self, connection: &mut PgConnection, window: TimeDelta) -> Result<(), StoreError> {
+    /// Reads what has ended, and answers whether that comes from a server that takes writes.
+    fn load(&self, connection: &mut PgConnection, window: TimeDelta) -> Result<bool, StoreError> {
         let (asked, revocations) = (Instant::now(), self.verifier.revocations());
         let read = Session::from(connection).recently_revoked(window)?;
         self.verifier.clock().set(read.now);
@@ -124,6 +130,6 @@ impl Watched {
             revocations.forget_expired(read.now.timestamp());
             revocations.complete_as_of(asked);
         }
-        Ok(())
+        Ok(read.from_primary)
     }
 }

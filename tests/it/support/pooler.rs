@@ -83,7 +83,8 @@ fn keeps_statements_if_told(program: &Path) -> bool {
     (numbers.next(), numbers.next()) >= (Some(1), Some(21))
 }
 
-fn socket_directory(url: &str) -> String {
+/// Where the socket of this server is.
+pub(crate) fn socket_directory(url: &str) -> String {
     let host = url.split('@').nth(1).and_then(|rest| rest.split(':').next()).unwrap();
     host.replace("%2F", "/")
 }
