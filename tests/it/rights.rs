@@ -1,5 +1,7 @@
 //! The service as the role that docs/OPERATIONS.md makes for it, with the rights that stand there and no others.
 
+use std::time::Duration;
+
 use actix_authflow::testing::TestCluster;
 use actix_authflow::{KeyState, RotateKeys, Transport, UserDraft};
 use diesel::connection::SimpleConnection as _;
@@ -36,11 +38,15 @@ async fn the_rights_in_the_manual_are_enough_for_everything() {
     let mut let_pass = |span: &str| {
         let sql = format!(
             "UPDATE authflow.refresh_tokens SET issued_at = issued_at - interval '{span}';
-             UPDATE authflow.sessions SET revoked_at = revoked_at - interval '{span}'"
+             UPDATE authflow.sessions SET revoked_at = revoked_at - interval '{span}';
+             UPDATE authflow.events SET occurred_at = occurred_at - interval '{span}';
+             UPDATE authflow.attempts SET open_at = open_at - interval '{span}',
+                 forgotten_at = forgotten_at - interval '{span}'"
         );
         administrator.batch_execute(&sql).unwrap();
     };
-    let app = TestApp::at(&url, |config| config.max_sessions(3)).await;
+    let day = Duration::from_hours(24);
+    let app = TestApp::at(&url, |config| config.max_sessions(3).events_retention(day)).await;
 
     let mut browser = Browser::signed_up(&app, "alice@example.com").await;
     let user = browser.user().parse().unwrap();
@@ -93,9 +99,16 @@ async fn the_rights_in_the_manual_are_enough_for_everything() {
     app.auth.start_session(made.id, Transport::Cookie).await.unwrap();
     assert_eq!(app.auth.revoke_sessions(made.id).await.unwrap(), 1);
     app.auth.delete_user(made.id).await.unwrap();
+    let guess = Browser::new(&app).login_with("alice@example.com", "not the password of anybody").await;
+    guess.refused(401, "invalid_credentials");
+    eventually("what happened is stored", async || {
+        app.db_count("SELECT count(*) AS value FROM authflow.events WHERE event = 'login_failed'") == 1
+    })
+    .await;
     let_pass("2 days");
     let pruned = app.auth.prune().await.unwrap();
     assert!(pruned.sessions > 0 && pruned.users == 1, "{pruned:?}");
+    assert!(pruned.events > 0 && pruned.attempts > 0, "{pruned:?}");
     let over = "UPDATE authflow.signing_keys SET expires_at = now() WHERE state = 'retired'";
     administrator.batch_execute(over).unwrap();
     eventually("retired keys go", async || {

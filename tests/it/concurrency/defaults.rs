@@ -3,7 +3,7 @@
 use super::races::Nodes;
 use super::storms::one_generation_for_all;
 use crate::support::wire::{self, Moment};
-use crate::support::{Browser, TestApp, together};
+use crate::support::{Browser, TestApp, eventually, together};
 
 /// A node whose database has this setting. It holds for new connections only, and so not for the node that made it.
 async fn with_default(setting: &str) -> (TestApp, TestApp) {
@@ -77,21 +77,56 @@ async fn a_statement_that_times_out_consumes_nothing() {
     use diesel::Connection as _;
     use diesel::connection::SimpleConnection as _;
 
-    let (_first, app) = with_default("statement_timeout = '300ms'").await;
+    for setting in ["statement_timeout = '300ms'", "lock_timeout = '300ms'"] {
+        let (_first, app) = with_default(setting).await;
+        let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+        let mut other = Browser::signed_up(&app, "bob@example.com").await;
+        other.refresh().await.expect(200);
+        app.db_age_session(&other.session(), 600);
+        other.refresh().await.expect(200);
+        app.db_age_session(&other.session(), 600);
+        let before = app.db_snapshot();
+        let mut blocker = app.db_connect();
+        blocker.begin_test_transaction().unwrap();
+        let session = browser.session();
+        blocker
+            .batch_execute(&format!("SELECT FROM authflow.sessions WHERE id = '{session}' FOR UPDATE"))
+            .unwrap();
+
+        let answer = browser.refresh().await.refused(503, "storage_unavailable");
+
+        assert_eq!(answer.header("retry-after"), "1");
+        assert!(answer.set_cookie().is_none());
+        app.db_unchanged_since(&before);
+        let pruned = app.auth.prune().await.unwrap();
+        assert!(pruned.refresh_tokens > 0, "{setting}: housekeeping waits for nobody: {pruned:?}");
+        drop(blocker);
+        browser.refresh().await.expect(200);
+        assert_eq!(app.db_generations(&browser.session()), [0, 1]);
+    }
+}
+
+/// Who leaves a transaction open is cut off by the database, and what waited for it goes on.
+#[actix_web::test]
+async fn an_abandoned_transaction_holds_up_a_refresh_for_as_long_as_the_database_allows() {
+    use diesel::Connection as _;
+    use diesel::connection::SimpleConnection as _;
+
+    let (_first, app) = with_default("idle_in_transaction_session_timeout = '500ms'").await;
     let mut browser = Browser::signed_up(&app, "alice@example.com").await;
-    let before = app.db_snapshot();
-    let mut blocker = app.db_connect();
-    blocker.begin_test_transaction().unwrap();
-    blocker.batch_execute("SELECT FROM authflow.sessions FOR UPDATE").unwrap();
+    let mut abandoned = app.db_connect();
+    abandoned.begin_test_transaction().unwrap();
+    abandoned.batch_execute("SELECT FROM authflow.sessions FOR UPDATE").unwrap();
 
-    let answer = browser.refresh().await.refused(503, "storage_unavailable");
+    eventually("the refresh goes on", async || {
+        let status = browser.refresh().await.status;
+        assert!([200, 503].contains(&status), "{status}");
+        status == 200
+    })
+    .await;
 
-    assert_eq!(answer.header("retry-after"), "1");
-    assert!(answer.set_cookie().is_none());
-    drop(blocker);
-    app.db_unchanged_since(&before);
-    browser.refresh().await.expect(200);
     assert_eq!(app.db_generations(&browser.session()), [0, 1]);
+    assert!(abandoned.batch_execute("SELECT 1").is_err(), "the transaction is over");
 }
 
 #[actix_web::test]
