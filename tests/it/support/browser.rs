@@ -37,10 +37,14 @@ enum Transport {
 impl Browser {
     /// A browser, which keeps the refresh token in a cookie.
     pub(crate) fn new(app: &TestApp) -> Browser {
+        Browser::at_url(&app.url(""))
+    }
+
+    /// A browser for whatever serves the scope at `/auth` of this URL.
+    pub(crate) fn at_url(base: &str) -> Browser {
         // The server closes what is idle for five seconds; a request that was just sent on such a connection would be lost.
         let http = Client::builder().no_proxy().pool_idle_timeout(Duration::from_secs(1)).build().unwrap();
-        let base = app.url("");
-        let transport = Transport::Cookie;
+        let (base, transport) = (base.to_owned(), Transport::Cookie);
         Browser { http, base, transport, access_token: None, refresh_token: None, device_token: None }
     }
 
@@ -65,7 +69,12 @@ impl Browser {
 
     /// The same client, with the same tokens, at another node.
     pub(crate) fn at(&self, app: &TestApp) -> Browser {
-        Browser { base: app.url(""), ..self.clone() }
+        self.moved_to(&app.url(""))
+    }
+
+    /// The same client, with the same tokens, at another URL.
+    pub(crate) fn moved_to(&self, base: &str) -> Browser {
+        Browser { base: base.to_owned(), ..self.clone() }
     }
 
     /// The same client with another refresh token.
