@@ -34,7 +34,7 @@ statement! {
     ///
     /// `FOR SHARE` on the session waits for a logout that is under way and sees what it did, and makes a later one wait
     /// and see this row. Of several rotations of one generation the primary key admits one. The time is taken after
-    /// the lock.
+    /// the lock. Each table is looked at once: the fewer nodes a plan has, the less Postgres sets up each time.
     Rotate {
         session_id: SqlUuid = Uuid,
         user_id: Nullable<SqlUuid> = Option<Uuid>,
@@ -48,32 +48,30 @@ statement! {
         signed_by: Text = String,
     } -> LiveColumns,
     ", live AS MATERIALIZED (
-        SELECT s.id, s.user_id, s.persistent, s.authenticated_at, s.expires_at
-        FROM authflow.sessions s, input
+        SELECT u.id AS user_id, u.email, u.created_at, u.roles, u.scopes, s.id, s.persistent, s.authenticated_at, s.expires_at
+        FROM authflow.sessions s, authflow.users u, input
         WHERE s.id = input.session_id AND s.revoked_at IS NULL AND s.transport = input.transport
           AND (input.user_id IS NULL OR s.user_id = input.user_id)
+          AND u.id = s.user_id AND u.disabled_at IS NULL
         FOR SHARE OF s
-    ), clock AS MATERIALIZED (
-        SELECT clock_timestamp() AS now FROM live
     ), successor AS (
         INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at, signed_by)
-        SELECT live.id, head.generation + 1, input.successor, input.nonce, clock.now,
-               least(live.expires_at, clock.now + input.refresh_life * interval '1 microsecond'), ARRAY[input.signed_by]
-        FROM input, live, clock, authflow.users u, authflow.refresh_tokens head
-        WHERE u.id = live.user_id AND u.disabled_at IS NULL
-          AND head.session_id = input.session_id AND head.generation = input.generation AND head.digest = input.digest
-          AND head.expires_at > clock.now AND live.expires_at > clock.now
-          AND (head.generation = 0 OR clock.now - head.issued_at >= input.grace * interval '1 microsecond')
-          AND NOT EXISTS (
-              SELECT FROM authflow.refresh_tokens newer, input
-              WHERE newer.session_id = input.session_id AND newer.generation > input.generation
-          )
+        SELECT timed.id, head.generation + 1, input.successor, input.nonce, timed.now,
+               least(timed.expires_at, timed.now + input.refresh_life * interval '1 microsecond'), ARRAY[input.signed_by]
+        FROM input, (SELECT live.id, live.expires_at, clock_timestamp() AS now FROM live) timed, (
+            SELECT t.generation, t.digest, t.issued_at, t.expires_at FROM authflow.refresh_tokens t, input
+            WHERE t.session_id = input.session_id
+            ORDER BY t.generation DESC LIMIT 1
+        ) head
+        WHERE head.generation = input.generation AND head.digest = input.digest
+          AND head.expires_at > timed.now AND timed.expires_at > timed.now
+          AND (head.generation = 0 OR timed.now - head.issued_at >= input.grace * interval '1 microsecond')
         ON CONFLICT (session_id, generation) DO NOTHING
         RETURNING issued_at, expires_at
     )
-    SELECT u.id, u.email, u.created_at, u.roles, u.scopes, live.persistent, live.authenticated_at, live.expires_at,
-           successor.issued_at, successor.expires_at, clock.now
-    FROM live, clock, successor, authflow.users u WHERE u.id = live.user_id"
+    SELECT live.user_id, live.email, live.created_at, live.roles, live.scopes, live.persistent, live.authenticated_at,
+           live.expires_at, successor.issued_at, successor.expires_at, successor.issued_at
+    FROM live, successor"
 }
 
 statement! {
