@@ -21,6 +21,15 @@ pub(crate) enum Reserved {
     Overtaken,
 }
 
+/// As a row source: the commit of this statement does not wait for the disk, nor for a standby. A crash of the database forgets
+/// the attempts of its last moment, at most three times `wal_writer_delay`. In return guesses do not make those wait who refresh:
+/// a commit that is waited for waits for all that were written before it.
+macro_rules! commit_in_the_background {
+    () => {
+        "set_config('synchronous_commit', 'off', true)"
+    };
+}
+
 /// Adds an attempt to the count at `$place`, if that has room and if `$after` has a row: the count before it had room, too.
 /// A row that is due to be forgotten begins anew.
 macro_rules! count {
@@ -66,7 +75,7 @@ statement! {
             SELECT c.place, c.key, c.kind, c.burst * interval '1 microsecond' AS burst,
                    c.memory * interval '1 microsecond' AS memory,
                    input.steps[(c.place - 1) * 16 + 1 : c.place * 16] AS steps
-            FROM input, unnest(input.keys, input.kinds, input.bursts, input.memories)
+            FROM input, ", commit_in_the_background!(), ", unnest(input.keys, input.kinds, input.bursts, input.memories)
                 WITH ORDINALITY AS c (key, kind, burst, memory, place)
         ), door AS MATERIALIZED (
             SELECT c.place, a.open_at - clock_timestamp() AS shut_for
@@ -91,24 +100,27 @@ statement! {
         forget: Array<Bool> = Vec<bool>,
         steps: Array<BigInt> = Vec<i64>,
     } -> BigInt,
-    ", locked AS MATERIALIZED (
-        SELECT a.key, a.failures = 1 OR c.forget AS goes,
-               input.steps[(c.place - 1) * 16 + least(a.failures, 16)] * interval '1 microsecond' AS step
-        FROM input
-        CROSS JOIN LATERAL unnest(input.keys, input.forget) WITH ORDINALITY AS c (key, forget, place)
-        JOIN authflow.attempts a ON a.key = c.key
-        ORDER BY c.place
-        FOR UPDATE OF a
-    ), gone AS (
-        DELETE FROM authflow.attempts a USING locked l WHERE a.key = l.key AND l.goes
-        RETURNING 1
-    ), lowered AS (
-        UPDATE authflow.attempts a
-        SET failures = a.failures - 1, open_at = a.open_at - l.step, forgotten_at = a.forgotten_at - l.step
-        FROM locked l WHERE a.key = l.key AND NOT l.goes
-        RETURNING 1
+    concat!(
+        ", locked AS MATERIALIZED (
+            SELECT a.key, a.failures = 1 OR c.forget AS goes,
+                   input.steps[(c.place - 1) * 16 + least(a.failures, 16)] * interval '1 microsecond' AS step
+            FROM input
+            CROSS JOIN ", commit_in_the_background!(), "
+            CROSS JOIN LATERAL unnest(input.keys, input.forget) WITH ORDINALITY AS c (key, forget, place)
+            JOIN authflow.attempts a ON a.key = c.key
+            ORDER BY c.place
+            FOR UPDATE OF a
+        ), gone AS (
+            DELETE FROM authflow.attempts a USING locked l WHERE a.key = l.key AND l.goes
+            RETURNING 1
+        ), lowered AS (
+            UPDATE authflow.attempts a
+            SET failures = a.failures - 1, open_at = a.open_at - l.step, forgotten_at = a.forgotten_at - l.step
+            FROM locked l WHERE a.key = l.key AND NOT l.goes
+            RETURNING 1
+        )
+        SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM lowered)"
     )
-    SELECT (SELECT count(*) FROM gone) + (SELECT count(*) FROM lowered)"
 }
 
 impl Session<'_> {

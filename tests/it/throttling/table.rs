@@ -48,3 +48,31 @@ async fn one_guess_at_each_of_many_accounts_leaves_nothing_for_long() {
     app.db_age_attempts(5 * 60 * 60);
     assert_eq!(app.auth.prune().await.unwrap().attempts, 20);
 }
+
+/// Guesses must not make those wait who refresh, and what gives tokens must not be lost.
+#[actix_web::test]
+async fn counts_are_committed_in_the_background_and_sessions_are_not() {
+    let app = TestApp::start().await;
+    app.db_execute("CREATE TABLE public.commits (changed text, synchronous text)");
+    app.db_execute(
+        "CREATE FUNCTION public.note_commit() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             INSERT INTO public.commits VALUES (TG_TABLE_NAME, current_setting('synchronous_commit'));
+             RETURN NULL;
+         END $$",
+    );
+    for table in ["attempts", "sessions", "refresh_tokens"] {
+        app.db_execute(&format!(
+            "CREATE CONSTRAINT TRIGGER note_commit AFTER INSERT OR UPDATE OR DELETE ON authflow.{table}
+             DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION public.note_commit()"
+        ));
+    }
+
+    let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+    guess(&app, "alice@example.com").await.expect(401);
+    browser.login("alice@example.com").await.expect(200);
+    browser.refresh().await.expect(200);
+
+    let seen = "SELECT DISTINCT changed || ' ' || synchronous AS value FROM public.commits ORDER BY value";
+    let seen: Vec<_> = app.db_texts(seen).into_iter().flatten().collect();
+    assert_eq!(seen, ["attempts off", "refresh_tokens on", "sessions on"]);
+}
