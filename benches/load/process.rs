@@ -24,3 +24,13 @@ pub(crate) fn processor_time(process: u32) -> Option<Duration> {
     let used = ticks()? + ticks()?;
     Some(Duration::from_millis(used * 1_000 / TICKS))
 }
+
+/// Whether Linux shares processors out to sessions of processes, and only within each to its threads. Where it does, a
+/// thread of low priority gives way to its own session alone.
+pub(crate) fn session_groups() -> &'static str {
+    match fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").as_deref().map(str::trim) {
+        Ok("1") => "on",
+        Ok("0") => "off",
+        _ => "unknown",
+    }
+}

@@ -14,6 +14,7 @@ use hyper::header::RETRY_AFTER;
 use crate::client::Connection;
 use crate::crowd::{self, Load, Task, Until};
 use crate::figures::Figures;
+use crate::process;
 use crate::server::ServerProcess;
 use crate::session::Session;
 use crate::support::database::Database;
@@ -22,6 +23,8 @@ const PASSWORD: &str = "a horse of quite another colour";
 const SIDES: [&str; 2] = ["login over HTTP", "raw Argon2"];
 const IDLE: &str = "idle";
 const FLOOD: &str = "flood";
+/// How many seconds longer than the probe a flood lasts, before and after it together.
+const FLOOD_BEFORE_AND_AFTER: u64 = 2;
 
 /// Somebody who logs in over and over, under one name after the other.
 pub(super) struct Visitor {
@@ -93,7 +96,7 @@ fn under_flood(figures: &mut Figures, server: &ServerProcess, database: &Databas
     let mut peak = idle_memory;
     for round in 0..rounds {
         sessions = probe(figures, server, sessions, IDLE, round, seconds);
-        let until = Until::Elapsed(Duration::from_secs(seconds + 2));
+        let until = Until::Elapsed(Duration::from_secs(seconds + FLOOD_BEFORE_AND_AFTER));
         let (task, visitors) = (Task::at(server.address, until), visitors(crowd, names, round));
         let flood = thread::spawn(move || {
             crowd::run(task, visitors, async |connection, visitor: &mut Visitor| {
@@ -115,8 +118,12 @@ fn under_flood(figures: &mut Figures, server: &ServerProcess, database: &Databas
         let [idle, flood] = [IDLE, FLOOD].map(|side| figures.median(what, side, "p99 ms"));
         println!("| {what} | {} | {idle:.1} | {flood:.1} |", figures.ratio(what, "p99 ms", [FLOOD, IDLE]));
     }
-    let sum = |side| figures.values("flood", side, "logins").iter().sum::<f64>();
-    println!("\nlogins granted {}, refused with Retry-After {}", sum("granted"), sum("refused"));
+    let [granted, refused] =
+        ["granted", "refused"].map(|side| figures.values("flood", side, "logins").iter().sum::<f64>());
+    let flooded = (rounds as u64 * (seconds + FLOOD_BEFORE_AND_AFTER)) as f64;
+    println!("\nlogins granted {granted}, refused with Retry-After {refused}");
+    println!("attempts per second: {:.0}", (granted + refused) / flooded);
+    println!("session groups of the scheduler (Linux): {}", process::session_groups());
     if let (Some(idle), Some(peak)) = (idle_memory, peak) {
         println!("memory of the server: {} MiB before, {} MiB at most", idle >> 20, peak >> 20);
     }
