@@ -209,7 +209,8 @@ mod tests {
                 drop(gate.enter().unwrap());
                 release.send(()).unwrap();
             };
-            assert_eq!(futures_util::future::join(started, entered).await.0, Ok(Ok(())));
+            let both = tokio::time::timeout(LONG, futures_util::future::join(started, entered));
+            assert_eq!(both.await.unwrap().0, Ok(Ok(())));
         }
     }
 

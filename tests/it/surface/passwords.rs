@@ -1,7 +1,10 @@
 //! Passwords over HTTP: which are taken, that none is cut, and what stored hashes of hostile origin do.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use actix_authflow::CredentialFailure;
 use serde_json::json;
 
 use super::{Connection, Reply, Request};
@@ -108,7 +111,16 @@ async fn the_last_byte_of_a_long_password_counts() {
 /// Rows that somebody with access to the database planted: none crashes the service, takes its memory or lets anybody in.
 #[actix_web::test]
 async fn planted_hashes_are_a_failed_login_and_nothing_worse() {
-    let app = TestApp::start().await;
+    let unusable = Arc::new(AtomicUsize::new(0));
+    let heard = Arc::clone(&unusable);
+    let app = TestApp::with(|config| {
+        config.on_event(move |event| {
+            if event.kind.reason() == Some(CredentialFailure::UnusableHash.as_str()) {
+                heard.fetch_add(1, Ordering::SeqCst);
+            }
+        })
+    })
+    .await;
     Browser::signed_up(&app, "alice@example.com").await;
     let genuine = app.db_texts("SELECT password_hash AS value FROM authflow.users").remove(0).unwrap();
     let salt_and_output = genuine.splitn(5, '$').nth(4).unwrap().to_owned();
@@ -141,13 +153,15 @@ async fn planted_hashes_are_a_failed_login_and_nothing_worse() {
     ];
     let expected =
         post(&app, "/auth/login", "nobody@example.com", PASSWORD).problem(401, "invalid_credentials").body;
-    for hash in planted {
+    for (before, hash) in planted.into_iter().enumerate() {
         // As another password, whose attempts are counted anew.
         let next = "password_version = password_version + 1";
         app.db_execute(&format!("UPDATE authflow.users SET password_hash = '{hash}', {next}"));
         let started = Instant::now();
         let reply = post(&app, "/auth/login", "alice@example.com", PASSWORD);
         assert_eq!((reply.status, &reply.body), (401, &expected), "{hash}");
+        // It was seen that this is no hash, before anything was computed of it.
+        assert_eq!(unusable.load(Ordering::SeqCst), before + 1, "{hash}");
         // Four gigabytes or four billion passes would take very much longer than even a busy machine for one honest hash.
         assert!(started.elapsed() < Duration::from_secs(10), "{hash} took {:?}", started.elapsed());
     }

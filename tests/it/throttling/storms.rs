@@ -1,6 +1,10 @@
 //! Many at once.
 
-use super::{WRONG, behind_a_proxy, from};
+use actix_web::rt::spawn;
+use diesel::connection::SimpleConnection as _;
+
+use super::{WRONG, behind_a_proxy, from, guess};
+use crate::support::wire::{Moment, Proxy};
 use crate::support::{Browser, PASSWORD, TestApp, eventually, together};
 
 /// Right and wrong passwords at once, for few accounts from few addresses, so that counts are shared in every way.
@@ -38,4 +42,37 @@ async fn deadlocks(app: TestApp) -> i64 {
     };
     eventually("the counters come", async || counter("xact_commit") > 200).await;
     counter("deadlocks")
+}
+
+/// The order of locks, on both ways: counting an attempt, and taking it back.
+#[actix_web::test]
+async fn whoever_waits_for_a_narrow_count_holds_no_wider_one() {
+    let app = TestApp::start().await;
+    let wire = Proxy::to(app.database_url());
+    let node = app.node_at(wire.url(), |config| config).await;
+    Browser::signed_up(&app, "alice@example.com").await;
+    guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
+    let (mut holder, mut other) = (app.db_connect(), app.db_connect());
+    let hold = "BEGIN; SELECT FROM authflow.attempts WHERE kind = 'account_and_address' FOR UPDATE";
+    let mut look = |when: &str| {
+        let wider = "SELECT FROM authflow.attempts WHERE kind IN ('account_and_site', 'account', 'address')
+                     FOR UPDATE NOWAIT";
+        let free = other.batch_execute(wider);
+        assert!(free.is_ok(), "{when}: {free:?}");
+    };
+    holder.batch_execute(hold).unwrap();
+    let counted = wire.trap(|sql| sql.contains("lowered AS"), Moment::HoldBefore);
+    let mut client = Browser::new(&node);
+    let login = spawn(async move { client.login("alice@example.com").await });
+    eventually("the attempt waits to be counted", async || app.db_waiting_for_locks() == 1).await;
+    look("counting");
+    holder.batch_execute("COMMIT").unwrap();
+
+    counted.reached().await;
+    holder.batch_execute(hold).unwrap();
+    counted.release();
+    eventually("the attempt waits to be taken back", async || app.db_waiting_for_locks() == 1).await;
+    look("taking back");
+    holder.batch_execute("COMMIT").unwrap();
+    login.await.unwrap().expect(200);
 }
