@@ -203,12 +203,16 @@ statement! {
 }
 
 statement! {
-    /// Ends the next live sessions in the order of their identifiers, and says how far that went.
+    /// Looks at the next sessions in the order of their identifiers, ends those that live, and says how far that went. How
+    /// many are looked at is bounded, not how many are ended: where most have ended, looking is what takes the time.
+    ///
+    /// They are many users', none of whom is locked. That can be a deadlock with what ends the sessions of one of them, and
+    /// either side tries again.
     RevokeNext { after: SqlUuid = Uuid, reason: Text = &'static str, most: BigInt = i64 }
     -> (Nullable<SqlUuid>, Array<SqlUuid>),
     ", next AS MATERIALIZED (
         SELECT s.id FROM authflow.sessions s, input
-        WHERE s.id > input.after AND s.revoked_at IS NULL
+        WHERE s.id > input.after
         ORDER BY s.id LIMIT (SELECT most FROM input)
     ), ended AS (
         UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason

@@ -1,7 +1,10 @@
 //! Transactions whose result counts even where the answer to their commit was lost.
 
+use std::thread;
+use std::time::Duration;
+
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Nullable};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use super::statement::statement;
 use super::{Session, Store, StoreError};
@@ -13,10 +16,15 @@ statement! {
 }
 
 statement! {
-    /// What became of another one.
-    HasCommitted { id: BigInt = i64 } -> Bool,
-    " SELECT coalesce(pg_xact_status(input.id::text::xid8) = 'committed', false) FROM input"
+    /// What became of another one; nothing if that is too long ago to be known.
+    Fate { id: BigInt = i64 } -> Nullable<Text>,
+    " SELECT pg_xact_status(input.id::text::xid8) FROM input"
 }
+
+/// How often, and after which pause, one that is under way is asked about again: Postgres may be writing its commit while the
+/// connection it came by is gone.
+const LOOKS: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(50);
 
 impl Store {
     /// Like [`transaction`](Store::transaction), for work that finds nothing left to do after an earlier run of its own, and
@@ -47,6 +55,13 @@ impl Session<'_> {
     }
 
     fn has_committed(&mut self, transaction: i64) -> Result<bool, StoreError> {
-        Ok(HasCommitted { id: transaction }.get_result(self.connection)?)
+        for _ in 0..LOOKS {
+            let fate: Option<String> = Fate { id: transaction }.get_result(self.connection)?;
+            match fate.as_deref() {
+                Some("in progress") => thread::sleep(PAUSE),
+                fate => return Ok(fate == Some("committed")),
+            }
+        }
+        Err(StoreError::Unavailable("a transaction of before does not come to an end".to_owned()))
     }
 }

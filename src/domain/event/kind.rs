@@ -60,7 +60,8 @@ pub enum EventKind {
         /// Why, as in `authflow.sessions.revoked_reason`.
         reason: RevocationReason,
     },
-    /// Every session was ended, by the application or its operator. These sessions have no events of their own.
+    /// The sessions of everybody were ended, by the application or its operator. They have no events of their own. Where
+    /// the call failed on its way these are as many as it came to, and its repetition has an event too.
     AllSessionsEnded {
         /// Why, as in `authflow.sessions.revoked_reason`.
         reason: RevocationReason,
@@ -269,7 +270,7 @@ impl fmt::Display for EventKind {
             Self::RefreshTokenReused => "a retired refresh token came back and ended its session",
             Self::DatabaseRestored => "a refresh token is newer than the database and ended its session",
             Self::SessionEnded { .. } => "a session was ended",
-            Self::AllSessionsEnded { .. } => "every session was ended",
+            Self::AllSessionsEnded { .. } => "the sessions of everybody were ended",
             Self::Throttled { .. } => "a request was refused after too many attempts",
             Self::LoginCeilingReached => "an account has no attempts left for devices that are not known",
             Self::SigningKeyChanged { .. } => "a signing key has changed",

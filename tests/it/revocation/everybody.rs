@@ -4,9 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use actix_authflow::EventKind;
 use actix_web::rt::spawn;
+use diesel::connection::SimpleConnection as _;
 
 use super::is_refused;
-use crate::support::{Browser, TestApp, together};
+use crate::support::{Browser, TestApp, eventually, together};
 
 /// More sessions than are ended at once.
 const MANY: i64 = 2_300;
@@ -61,6 +62,34 @@ async fn every_session_of_everybody_ends_on_every_node() {
     assert_eq!(app.auth.revoke_all_sessions().await.unwrap(), 0);
     alice.login("alice@example.com").await.expect(200);
     alice.refresh().await.expect(200);
+}
+
+/// A session that is there before the end of the walk, but behind it.
+#[actix_web::test]
+async fn what_the_first_walk_has_left_behind_is_ended_by_the_second() {
+    let app = TestApp::start().await;
+    let alice = Browser::signed_up(&app, "alice@example.com").await;
+    // By its identifier the last of all.
+    let last = "ffffffff-ffff-4fff-bfff-ffffffffffff";
+    app.db_execute(&format!(
+        "INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
+         VALUES ('{last}', '{}', 'cookie', true, now(), now(), now() + interval '1 day')",
+        alice.user()
+    ));
+    let mut blocker = app.db_connect();
+    blocker
+        .batch_execute(&format!("BEGIN; SELECT FROM authflow.sessions WHERE id = '{last}' FOR UPDATE"))
+        .unwrap();
+    let auth = app.auth.clone();
+    let end = spawn(async move { auth.revoke_all_sessions().await.unwrap() });
+    eventually("the walk has come to the last session", async || app.db_waiting_for_locks() == 1).await;
+    let late = Browser::signed_up(&app, "late@example.com").await;
+
+    blocker.batch_execute("COMMIT").unwrap();
+
+    assert_eq!(end.await.unwrap(), 3);
+    assert_eq!(app.db_session_reason(&late.session()).as_deref(), Some("revoked_by_host"));
+    late.call_api().await.refused(401, "session_revoked");
 }
 
 /// A refresh under way either comes first, and its row goes with the others, or finds its session ended.
