@@ -15,7 +15,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 is_root() { [ "$(id -u)" -eq 0 ]; }
 
 # require <need>...: makes sure of cargo and of the needs, which are compiler, libpq, postgres, pgbouncer,
-# openssl, nginx, curl, promtool, node, npm and chromium.
+# openssl, nginx, curl, promtool, faketime, node, npm and chromium.
 # Afterwards FEATURES holds the cargo features that this machine calls for, perhaps none, each with a leading comma.
 require() {
     local need missing=""
@@ -56,6 +56,7 @@ has() {
         postgres) postgres_programs >/dev/null ;;
         pgbouncer | nginx) have "$1" || [ -x "/usr/sbin/$1" ] ;;
         curl | promtool) have "$1" ;;
+        faketime) faketime_library >/dev/null ;;
         node) have node && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' ;;
         npm) have npm ;;
         chromium) chromium_program >/dev/null ;;
@@ -84,6 +85,16 @@ postgres_programs() {
             echo "$folder"
             return
         fi
+    done
+    return 1
+}
+
+# Prints where libfaketime is. The same places as tests/faults/clock.rs; elsewhere than on Linux nobody asks for it.
+faketime_library() {
+    local library
+    [ "$(uname)" = Linux ] || return 0
+    for library in /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib64/faketime/libfaketimeMT.so.1 /usr/lib/faketime/libfaketimeMT.so.1; do
+        [ -e "$library" ] && echo "$library" && return
     done
     return 1
 }
@@ -157,6 +168,7 @@ package_for() {
         *:curl) echo curl ;;
         dnf:promtool) echo golang-github-prometheus ;;
         *:promtool) echo prometheus ;;
+        *:faketime) echo libfaketime ;;
     esac
 }
 
@@ -211,6 +223,7 @@ do_without() {
         nginx) say "Without nginx the tests behind it are left out." ;;
         promtool) say "Without promtool, which comes with Prometheus, the rules for alerts are not checked." ;;
         curl) say "Without curl the test of the workflow behind nginx fails." ;;
+        faketime) say "Without libfaketime the test with a clock that is days off is left out." ;;
         postgres) fail "no Postgres programs. Install them (Debian: apt-get install postgresql; macOS: brew install postgresql), or set PG_BIN to the folder with initdb and postgres." ;;
         chromium) fail "no Chromium. Install it (Debian: apt-get install chromium; macOS: brew install chromium), or set CHROMIUM to the program." ;;
         openssl) fail "no OpenSSL headers or no pkg-config. Install them (Debian: apt-get install libssl-dev pkg-config)." ;;

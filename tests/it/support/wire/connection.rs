@@ -33,6 +33,7 @@ pub(super) fn serve(client: TcpStream, shared: &Arc<Shared>) {
         statements: HashMap::new(),
         portals: HashMap::new(),
         held: None,
+        leaving: None,
         in_background: false,
     };
     thread::spawn(move || towards_server.carry());
@@ -78,6 +79,8 @@ struct TowardsServer {
     portals: HashMap<String, String>,
     /// What waits for the end of the implicit transaction.
     held: Option<Trap>,
+    /// What cuts the connection when all of the statement has been sent.
+    leaving: Option<Trap>,
     /// Whether the last statement was one that no request waits for.
     in_background: bool,
 }
@@ -104,6 +107,13 @@ impl TowardsServer {
                 return Ok(());
             }
             self.server.write_all(&message.bytes)?;
+            // A query is sent at once, any other statement with the message that ends its series.
+            if matches!(message.kind, b'S' | b'Q')
+                && let Some(trap) = self.leaving.take()
+            {
+                trap.reach();
+                return Ok(());
+            }
         }
     }
 
@@ -153,6 +163,7 @@ impl TowardsServer {
                 trap.reach();
                 return Fate::Cut;
             }
+            Moment::CutOnceSent => self.leaving = Some(trap),
             Moment::CutAfter => {
                 self.losing.store(true, Ordering::SeqCst);
                 trap.reach();

@@ -9,6 +9,8 @@ use crate::support::eventually;
 pub(crate) enum Moment {
     /// The connection breaks before the database hears of the statement.
     CutBefore,
+    /// The connection breaks when the statement has been sent. Whether it is executed, nobody at this end hears.
+    CutOnceSent,
     /// The statement is executed and (outside a transaction block) committed, but the connection breaks before the answer.
     CutAfter,
     /// The statement waits before the database hears of it.

@@ -1,0 +1,91 @@
+//! kill -9: of the server, of a process of Postgres, of all of Postgres.
+
+use std::thread;
+
+use rustix::process::Signal;
+
+use crate::client::Manner;
+use crate::crowd::{Crowd, moment};
+use crate::database::{Durable, Rows, signal};
+use crate::service::Service;
+use crate::tally::{PROCESS, rounds};
+
+const SESSIONS: usize = 8;
+/// The requests of a round take about so many milliseconds.
+const SPAN: u32 = 20;
+/// The end of all of Postgres is a shell's work, which takes its time.
+const SOON: u32 = 3;
+
+#[test]
+fn a_server_that_is_killed_costs_nobody_a_session() {
+    let database = Durable::new();
+    let service = Service::on(&database.url());
+    let mut crowd = Crowd::of(SESSIONS, &service, &database.url());
+    for round in 0..rounds(PROCESS) {
+        let felt = crowd.round(
+            || service.address(),
+            Manner::default(),
+            || {
+                thread::sleep(moment(round, SPAN));
+                service.kill_and_start();
+            },
+        );
+        crowd.tally.count(felt.troubles > 0);
+        crowd.are_let_in(service.address());
+    }
+    crowd.retired_tokens_end_their_sessions(service.address());
+    crowd.tally.finish("kill -9 of the server", 25);
+}
+
+#[test]
+fn a_backend_that_is_killed_costs_nobody_a_session() {
+    let database = Durable::new();
+    let service = Service::on(&database.url());
+    let mut crowd = Crowd::of(SESSIONS, &service, &database.url());
+    let mut observer = Rows::at(&database.url());
+    for round in 0..rounds(PROCESS) {
+        observer.execute("SELECT 1");
+        let felt = crowd.round(
+            || service.address(),
+            Manner::default(),
+            || {
+                thread::sleep(moment(round, SPAN));
+                if let Some(backend) = observer.number(BUSIEST) {
+                    signal(Signal::KILL, i32::try_from(backend).unwrap());
+                }
+            },
+        );
+        crowd.tally.count(felt.troubles > 0);
+        crowd.are_let_in(service.address());
+    }
+    crowd.retired_tokens_end_their_sessions(service.address());
+    crowd.tally.finish("kill -9 of a Postgres backend", 25);
+}
+
+/// One that rotates just now, or did last. All others are restarted with it, which is how Postgres answers.
+const BUSIEST: &str = "SELECT pid FROM pg_stat_activity
+    WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+    ORDER BY query LIKE '%INSERT INTO authflow.refresh_tokens%' DESC, state = 'active' DESC, state_change DESC LIMIT 1";
+
+#[test]
+fn a_postgres_that_is_killed_loses_nothing_it_acknowledged() {
+    let mut database = Durable::new();
+    let url = database.url();
+    let service = Service::on(&url);
+    let mut crowd = Crowd::of(SESSIONS, &service, &url);
+    for round in 0..rounds(PROCESS) {
+        let felt = crowd.round(
+            || service.address(),
+            Manner::default(),
+            || {
+                thread::sleep(moment(round, SOON));
+                database.postgres.kill().unwrap();
+                database.postgres.start().unwrap();
+            },
+        );
+        crowd.tally.count(felt.troubles > 0);
+        crowd.are_let_in(service.address());
+    }
+    crowd.retired_tokens_end_their_sessions(service.address());
+    crowd.tally.finish("kill -9 of Postgres, fsync on", 5);
+}

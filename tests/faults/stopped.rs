@@ -1,0 +1,99 @@
+//! SIGSTOP: a server and a Postgres that stand still for a while, and go on as if nothing had happened.
+
+use std::fs;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::client::Manner;
+use crate::crowd::{Crowd, moment};
+use crate::database::{Durable, postmaster, signal};
+use crate::service::Service;
+use crate::tally::{PROCESS, is_full, rounds};
+
+const SESSIONS: usize = 8;
+/// When it stops, in milliseconds from when the clients begin.
+const SPAN: u32 = 10;
+const SHORT: Duration = Duration::from_millis(300);
+/// What clients wait for at first, so that they come back while it stands still.
+const HASTY: Manner = Manner { patience: Duration::from_millis(100), persistence: Duration::from_secs(25) };
+/// The window counts from when the insertion read the clock. So it has to be longer than the stop.
+const WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "2m");
+const PATIENT: Manner = Manner { patience: Duration::from_secs(1), persistence: Duration::from_secs(90) };
+const BEYOND: u32 = 121;
+
+#[derive(Clone, Copy)]
+enum Who {
+    Server,
+    Postgres,
+}
+
+fn stops(who: Who, count: u32, time: Duration, manner: Manner, fault: &str) {
+    let database = Durable::new();
+    let service = Service::with(&database.url(), &[WINDOW]);
+    let mut crowd = Crowd::of(SESSIONS, &service, &database.url()).beyond(BEYOND);
+    for round in 0..count {
+        let felt = crowd.round(
+            || service.address(),
+            manner,
+            || {
+                thread::sleep(moment(round, SPAN));
+                match who {
+                    Who::Server => {
+                        service.signal("STOP");
+                        thread::sleep(time);
+                        service.signal("CONT");
+                    }
+                    Who::Postgres => stop_all(postmaster(&database.postgres), time),
+                }
+            },
+        );
+        crowd.tally.count(felt.troubles > 0);
+        crowd.are_let_in(service.address());
+    }
+    crowd.retired_tokens_end_their_sessions(service.address());
+    crowd.tally.finish(fault, 25);
+}
+
+/// The one that makes new ones first, then all that it has made.
+fn stop_all(postmaster: i32, time: Duration) {
+    signal(Signal::STOP, postmaster);
+    let mut stopped = children(postmaster);
+    stopped.iter().for_each(|process| signal(Signal::STOP, *process));
+    thread::sleep(time);
+    stopped.push(postmaster);
+    stopped.iter().for_each(|process| signal(Signal::CONT, *process));
+}
+
+fn children(process: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+    list.split_whitespace().map(|process| process.parse().unwrap()).collect()
+}
+
+#[test]
+fn a_server_that_stands_still_costs_nobody_a_session() {
+    stops(Who::Server, rounds(PROCESS), SHORT, HASTY, "SIGSTOP of the server for 0.3 s");
+}
+
+#[test]
+fn a_postgres_that_stands_still_costs_nobody_a_session() {
+    stops(Who::Postgres, rounds(PROCESS), SHORT, HASTY, "SIGSTOP of Postgres for 0.3 s");
+}
+
+#[test]
+fn a_server_that_stands_still_for_long_costs_nobody_a_session() {
+    let (count, time) = long_stops();
+    stops(Who::Server, count, time, PATIENT, "SIGSTOP of the server for 30 s");
+}
+
+#[test]
+fn a_postgres_that_stands_still_for_long_costs_nobody_a_session() {
+    let (count, time) = long_stops();
+    stops(Who::Postgres, count, time, PATIENT, "SIGSTOP of Postgres for 30 s");
+}
+
+/// In the usual run it is one, and as short as goes beyond the three seconds that a client is waited for.
+fn long_stops() -> (u32, Duration) {
+    if is_full() { (3, Duration::from_secs(30)) } else { (1, Duration::from_secs(4)) }
+}
