@@ -13,6 +13,10 @@ use crate::domain::access_token::TokenRefused;
 use crate::domain::session::RevocationReason;
 use crate::meters;
 
+/// The longest time that whoever came at a bad moment is asked to wait, in seconds.
+#[cfg(feature = "issuer")]
+const LONGEST_OVERLOAD: u64 = 4;
+
 /// The machine-readable name of an error. Clients branch on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
@@ -212,6 +216,14 @@ impl AuthError {
 
     pub(crate) fn too_many_attempts(retry_after: u64) -> Self {
         Self { retry_after, ..Self::from(ErrorCode::TooManyAttempts) }
+    }
+
+    /// More passwords to hash than the machine can. A crowd that is refused in one moment is asked back in several, so that it
+    /// does not come as a crowd each second.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn overloaded() -> Self {
+        let drawn = u64::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        Self { retry_after: 1 + drawn % LONGEST_OVERLOAD, ..Self::from(ErrorCode::Overloaded) }
     }
 
     /// A refusal that says what would be sufficient (RFC 6750 §3.1, RFC 9470 §3).

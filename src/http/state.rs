@@ -195,7 +195,7 @@ impl From<ServiceError> for AuthError {
     fn from(error: ServiceError) -> Self {
         let rejected = match error {
             ServiceError::Rejected(rejected) => rejected,
-            ServiceError::Overloaded => return ErrorCode::Overloaded.into(),
+            ServiceError::Overloaded => return Self::overloaded(),
             ServiceError::Store(_) | ServiceError::Database(_) | ServiceError::Internal(_) => {
                 tracing::error!(%error, "a request could not be answered");
                 return ErrorCode::StorageUnavailable.into();

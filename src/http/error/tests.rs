@@ -64,6 +64,17 @@ fn header<'a>(response: &'a HttpResponse<()>, name: &str) -> Option<&'a str> {
     response.headers().get(name).map(|value| value.to_str().unwrap())
 }
 
+#[cfg(feature = "issuer")]
+#[actix_web::test]
+async fn a_crowd_is_not_asked_back_at_one_moment() {
+    let mut moments = std::collections::BTreeSet::new();
+    for _ in 0..200 {
+        let (response, _) = answer(AuthError::overloaded()).await;
+        moments.insert(header(&response, "retry-after").unwrap().to_owned());
+    }
+    assert_eq!(moments.into_iter().collect::<Vec<_>>(), ["1", "2", "3", "4"]);
+}
+
 #[test]
 fn every_promised_code_exists_once_with_its_status() {
     let promised = PROMISED.into_iter().chain([(503, &UNAVAILABLE[..])]);

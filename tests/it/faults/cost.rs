@@ -88,7 +88,8 @@ async fn what_is_refused_for_a_full_queue_asks_the_database_for_nothing() {
     answers.push(Browser::new(&node).register("bob@example.com").await);
     answers.push(new_password(&mut alice).await);
     for answer in answers {
-        assert_eq!(answer.refused(503, "overloaded").header("retry-after"), "1");
+        let answer = answer.refused(503, "overloaded");
+        assert!(["1", "2", "3", "4"].contains(&answer.header("retry-after")));
     }
 
     assert_eq!(wire.log(), []);

@@ -72,7 +72,7 @@ async fn a_flood_of_logins_leaves_refresh_and_guard_alone() {
     // One has its turn, which takes too long, and the others wait for theirs in vain.
     for login in flood {
         let answer = login.await.unwrap().refused(503, "overloaded");
-        assert_eq!(answer.header("retry-after"), "1");
+        assert!(["1", "2", "3", "4"].contains(&answer.header("retry-after")));
     }
     assert_eq!(slow.entered(), 1, "there is memory for one");
     slow.let_go();
