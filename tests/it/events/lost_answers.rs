@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection as _;
+
 use super::Heard;
 use crate::support::wire::{self, Moment, Proxy};
 use crate::support::{Browser, TestApp, eventually};
@@ -68,6 +70,32 @@ async fn the_end_of_every_session_is_counted_and_known() {
         assert_eq!(heard.only()["sessions"], 1);
         browser.call_api().await.refused(401, "session_revoked");
     }
+}
+
+/// A commit takes its time where a disk or a standby does. What became of it is not judged before.
+#[actix_web::test]
+async fn a_commit_that_is_still_being_written_is_waited_for() {
+    let heard = Heard::default();
+    let app = TestApp::start().await;
+    let wire = Proxy::to(app.database_url());
+    let node = app.node_at(wire.url(), |config| heard.by(config)).await;
+    let browser = Browser::signed_up(&node, "alice@example.com").await;
+    app.db_connect()
+        .batch_execute(
+            "CREATE FUNCTION public.dawdle() RETURNS trigger LANGUAGE plpgsql AS
+                 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END';
+             CREATE CONSTRAINT TRIGGER dawdle AFTER UPDATE ON authflow.sessions DEFERRABLE INITIALLY DEFERRED
+                 FOR EACH ROW EXECUTE FUNCTION public.dawdle()",
+        )
+        .unwrap();
+    heard.take();
+    let trap = wire.trap(wire::is_commit, Moment::CutOnceSent);
+
+    assert_eq!(node.auth.revoke_all_sessions().await.unwrap(), 1);
+
+    assert!(trap.has_been_reached());
+    assert_eq!(heard.only()["sessions"], 1);
+    browser.call_api().await.refused(401, "session_revoked");
 }
 
 #[actix_web::test]
