@@ -37,6 +37,8 @@ pub(crate) struct Client {
 pub(crate) struct Story {
     /// What the client holds after it, with the time at which the request was sent that brought it.
     pub(crate) granted: Option<(Client, SystemTime)>,
+    /// When it was over.
+    pub(crate) ended: Option<Instant>,
     /// Requests that were sent and not answered.
     pub(crate) unanswered: u32,
     /// Requests that were answered with 503 or 408.
@@ -138,6 +140,7 @@ impl Client {
             patience = (patience * 2).min(LONGEST_WAIT);
             thread::sleep(PAUSE);
         }
+        story.ended = Some(Instant::now());
         for answer in pending {
             match answer.wait(PATIENCE) {
                 Heard::Answer(answer) => story.late.push(answer),

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Barrier;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, Manner, Story, Transport, is_to_come_back};
 use crate::database::Rows;
@@ -34,6 +34,8 @@ pub(crate) struct Felt {
     pub(crate) troubles: u32,
     /// Rotations that were committed by a request of which no answer arrived.
     pub(crate) unheard: u32,
+    /// When the last of the clients had an answer.
+    pub(crate) ended: Option<Instant>,
 }
 
 impl Crowd {
@@ -104,6 +106,7 @@ impl Crowd {
         let mut felt = Felt::default();
         for (index, stories) in stories.iter().enumerate() {
             felt.troubles += stories.iter().map(|story| story.unanswered + story.unavailable).sum::<u32>();
+            felt.ended = felt.ended.max(stories.iter().filter_map(|story| story.ended).max());
             felt.unheard += u32::from(self.judge_session(index, stories));
         }
         self.generation += 1;

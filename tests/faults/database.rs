@@ -38,6 +38,12 @@ pub(crate) fn postmaster(postgres: &LocalPostgres) -> i32 {
     fs::read_to_string(file).unwrap().lines().next().unwrap().trim().parse().unwrap()
 }
 
+/// What it has started.
+pub(crate) fn children(process: i32) -> Vec<i32> {
+    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
+    list.split_whitespace().map(|process| process.parse().unwrap()).collect()
+}
+
 /// Sends a signal to one process. It may have ended by itself, which is no fault of the test's.
 pub(crate) fn signal(signal: Signal, process: i32) {
     let _ = kill_process(Pid::from_raw(process).unwrap(), signal);

@@ -1,6 +1,5 @@
 //! SIGSTOP: a server and a Postgres that stand still for a while, and go on as if nothing had happened.
 
-use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -8,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::client::Manner;
 use crate::crowd::{Crowd, moment};
-use crate::database::{Durable, postmaster, signal};
+use crate::database::{Durable, children, postmaster, signal};
 use crate::service::Service;
 use crate::tally::{PROCESS, is_full, rounds};
 
@@ -64,11 +63,6 @@ fn stop_all(postmaster: i32, time: Duration) {
     thread::sleep(time);
     stopped.push(postmaster);
     stopped.iter().for_each(|process| signal(Signal::CONT, *process));
-}
-
-fn children(process: i32) -> Vec<i32> {
-    let list = fs::read_to_string(format!("/proc/{process}/task/{process}/children")).unwrap();
-    list.split_whitespace().map(|process| process.parse().unwrap()).collect()
 }
 
 #[test]
