@@ -24,6 +24,8 @@ pub(crate) enum NotDone {
 }
 
 impl NotDone {
+    const ALL: [Self; 3] = [Self::Busy, Self::TimedOut, Self::Died];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::Busy => "busy",
@@ -73,6 +75,7 @@ pub(crate) struct Place {
 
 impl Gate {
     pub(crate) fn new(name: &'static str, limits: Limits, threads: Threads) -> Self {
+        meters::queue_begins(name, NotDone::ALL.map(NotDone::as_str));
         let [places, permits] = [limits.queue, limits.jobs].map(|count| Arc::new(Semaphore::new(count)));
         Self { name, places, permits, limits, threads }
     }

@@ -1,30 +1,41 @@
 //! How long the answers of the scope take.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::Error;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::StatusCode;
 use actix_web::middleware::Next;
+use actix_web::{Error, HttpRequest};
 
 use crate::meters;
 
-/// Measures one request to a scope that is mounted at `path`. The route is named as the table of routes names it, and what
-/// is no route at all is `other`.
+/// Measures one request to the scope. The route is named as the table of routes names it, and what is no route at all is
+/// `other`.
 pub(super) async fn measure(
-    path: Arc<str>,
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let start = Instant::now();
+    let depth = depth(&request);
     let response = next.call(request).await?;
-    let pattern = response.request().match_pattern();
-    let route = pattern.as_deref().and_then(|pattern| pattern.strip_prefix(&*path));
-    let route = route.filter(|route| !route.is_empty()).unwrap_or("other");
-    meters::answered(route.to_owned(), class(response.status()), start.elapsed());
+    let route = route(response.request(), depth);
+    meters::answered(route, class(response.status()), start.elapsed());
     Ok(response)
+}
+
+/// How many segments lead to the scope, which may be mounted within others.
+fn depth(request: &ServiceRequest) -> usize {
+    let path = request.match_info();
+    let slashes = |text: &str| text.matches('/').count();
+    slashes(path.as_str()).saturating_sub(slashes(path.unprocessed()))
+}
+
+/// What is left of the pattern below the scope.
+fn route(request: &HttpRequest, depth: usize) -> String {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let below = pattern.match_indices('/').nth(depth).map(|(place, _)| &pattern[place..]);
+    below.unwrap_or("other").to_owned()
 }
 
 fn class(status: StatusCode) -> &'static str {
@@ -34,5 +45,64 @@ fn class(status: StatusCode) -> &'static str {
         4 => "4xx",
         5 => "5xx",
         _ => "1xx",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+    use actix_web::middleware::from_fn;
+    use actix_web::test::{TestRequest, call_service, init_service};
+    use actix_web::{App, HttpResponse, web};
+
+    use super::*;
+
+    const ROUTE: HeaderName = HeaderName::from_static("route");
+
+    async fn name(
+        request: ServiceRequest,
+        next: Next<impl MessageBody>,
+    ) -> Result<ServiceResponse<impl MessageBody>, Error> {
+        let depth = depth(&request);
+        let mut response = next.call(request).await?;
+        let route = HeaderValue::try_from(route(response.request(), depth)).unwrap();
+        response.headers_mut().insert(ROUTE, route);
+        Ok(response)
+    }
+
+    fn mounted(app: &mut web::ServiceConfig, path: &str) {
+        let one = web::resource("/sessions/{id}").to(HttpResponse::Ok);
+        let login = web::resource("/login").to(HttpResponse::Ok);
+        let nowhere = web::to(HttpResponse::NotFound);
+        app.service(
+            web::scope(path).wrap(from_fn(name)).service(one).service(login).default_service(nowhere),
+        );
+    }
+
+    #[actix_web::test]
+    async fn a_route_has_its_name_wherever_the_scope_is_mounted() {
+        let app = App::new()
+            .configure(|app| mounted(app, "/auth"))
+            .service(web::scope("/{tenant}/office").configure(|app| mounted(app, "/auth")));
+        let app = init_service(app).await;
+        for (path, route) in [
+            ("/auth/login", "/login"),
+            ("/auth/sessions/7", "/sessions/{id}"),
+            ("/auth/nowhere", "other"),
+            ("/auth", "other"),
+            ("/acme/office/auth/login", "/login"),
+            ("/acme/office/auth/sessions/7", "/sessions/{id}"),
+            ("/acme/office/auth/nowhere/at/all", "other"),
+        ] {
+            let response = call_service(&app, TestRequest::with_uri(path).to_request()).await;
+            assert_eq!(response.headers().get(ROUTE).unwrap(), route, "{path}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_scope_at_the_root_has_routes_too() {
+        let app = init_service(App::new().configure(|app| mounted(app, ""))).await;
+        let response = call_service(&app, TestRequest::with_uri("/login").to_request()).await;
+        assert_eq!(response.headers().get(ROUTE).unwrap(), "/login");
     }
 }

@@ -119,6 +119,13 @@ pub(crate) fn waited(queue: &'static str, span: Duration) {
     histogram!(QUEUE_WAIT.name, "queue" => queue).record(span);
 }
 
+/// A queue is there, and nothing has failed in it yet, for any of these reasons.
+pub(crate) fn queue_begins(queue: &'static str, reasons: impl IntoIterator<Item = &'static str>) {
+    for reason in reasons {
+        counter!(QUEUE_FAILURES.name, "queue" => queue, "reason" => reason).increment(0);
+    }
+}
+
 /// Nobody waited for a job, or not to its end.
 pub(crate) fn not_done(queue: &'static str, reason: &'static str) {
     counter!(QUEUE_FAILURES.name, "queue" => queue, "reason" => reason).increment(1);

@@ -135,6 +135,8 @@ fn how_things_stand_is_looked_at_every_second() {
         (r#"authflow_queue_permits{queue="database"}"#, 3.0),
         (r#"authflow_queue_waiting{queue="hashing"}"#, 0.0),
         (r#"authflow_queue_running{queue="hashing"}"#, 0.0),
+        (r#"authflow_queue_failures_total{queue="database",reason="busy"}"#, 0.0),
+        (r#"authflow_queue_failures_total{queue="hashing",reason="busy"}"#, 0.0),
         (r#"authflow_queue_wait_seconds_count{queue="hashing"}"#, 1.0),
     ] {
         assert_eq!(samples.get(name), Some(&value), "{name} in {scraped}");

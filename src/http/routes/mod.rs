@@ -12,8 +12,6 @@ mod refresh;
 mod register;
 mod sessions;
 
-use std::sync::Arc;
-
 use actix_web::http::header;
 use actix_web::middleware::{DefaultHeaders, from_fn};
 use actix_web::{Resource, Route, web};
@@ -31,14 +29,13 @@ use crate::service::SessionRequest;
 
 /// Registers the scope at `path`, with every route of the contract, and the verifier for the extractors.
 pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Data<State>) {
-    let mounted_at: Arc<str> = path.trim_end_matches('/').into();
     let mut scope = web::scope(path)
         .wrap(
             DefaultHeaders::new()
                 .add((header::CACHE_CONTROL, "no-store"))
                 .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff")),
         )
-        .wrap(from_fn(move |request, next| measure(Arc::clone(&mounted_at), request, next)))
+        .wrap(from_fn(measure))
         .wrap(TraceRequests::new(state.proxies.clone()))
         .service(only("/login", "POST", web::post().to(login::login)))
         .service(only("/refresh", "POST", web::post().to(refresh::refresh)))
