@@ -235,7 +235,9 @@ class AuthError extends Error {
   /** Whether the same request may succeed later. Such an error is never the end of a session. */
   get transient() {
     const { status } = this;
-    return status === 0 ? this.code !== "origin_not_allowed" : status < 400 || status === 429 || status >= 500;
+    return status === 0
+      ? this.code !== "origin_not_allowed"
+      : status < 400 || [408, 429].includes(status) || status >= 500;
   }
 }
 

@@ -37,6 +37,7 @@ for (const [name, fault, code, status] of [
     "bad_answer",
     302,
   ],
+  ["a server that stood still", html(408), "bad_answer", 408],
   ["an empty answer", (call, response) => response.writeHead(200).end(), "bad_answer", 200],
   ["JSON of something else", json(200, { access_token: "at9" }), "bad_answer", 200],
   ["JSON of a wrong kind", json(200, ["at9"]), "bad_answer", 200],
