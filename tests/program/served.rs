@@ -181,6 +181,12 @@ fn the_access_log_has_neither_query_nor_cookie() {
     for told in ["/auth/register", "a session was started"] {
         assert!(of_registration.iter().any(|line| line.contains(told)), "{told} in {of_registration:#?}");
     }
+    let spans = of_registration.iter().map(|line| line.matches("request{id=").count());
+    assert_eq!(
+        spans.max(),
+        Some(1),
+        "one identifier, although the application and the scope would each give one"
+    );
     let values = cookies.iter().filter_map(|cookie| Some(cookie.split_once('=')?.1));
     for secret in values.chain([token.as_str(), PASSWORD, SECRET.1]) {
         assert!(!log.contains(secret), "{secret} is in the log");
