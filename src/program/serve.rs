@@ -80,7 +80,8 @@ fn probe(path: &str) -> Resource {
     web::resource(path).default_service(web::to(refuse))
 }
 
-/// Who asked for which path, what became of it, and the identifier that other lines about it have. Not the query, into which a client may have put a token.
+/// Who asked for which path, what became of it, and the identifier that other lines about it have. Not the query, into which
+/// a client may have put a token.
 fn access_log() -> Logger {
     Logger::new("%a \"%{method}xi %U\" %s %b %Dms %{x-request-id}o")
         .custom_request_replace("method", |request| request.method().to_string())

@@ -87,7 +87,8 @@ impl Default for Walk {
 }
 
 impl Service {
-    /// One pass, which begins with the sessions where `walk` has come to. `pause` is asked whether to go on, and may take its time: nothing is locked meanwhile.
+    /// One pass, which begins with the sessions where `walk` has come to. `pause` is asked whether to go on, and may take its
+    /// time: nothing is locked meanwhile.
     ///
     /// Where one part fails or loses its turn the others are done all the same: the walk over all chains may take minutes,
     /// and no table may grow because of it.
