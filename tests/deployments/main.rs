@@ -6,6 +6,8 @@
 mod failover;
 #[path = "../it/surface/http.rs"]
 mod http;
+#[path = "../program/nginx.rs"]
+mod nginx;
 mod nodes;
 mod past;
 #[path = "../program/process.rs"]

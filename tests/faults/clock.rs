@@ -1,7 +1,6 @@
 //! A server whose clock is days off, and moves while it serves. Postgres keeps the time of the rule.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -14,6 +13,7 @@ use crate::message::{Heard, call};
 use crate::process::directory;
 use crate::service::Service;
 use crate::support::PATIENCE;
+use crate::support::installed::left_out;
 use crate::tally::{PROCESS, rounds};
 
 const SESSIONS: usize = 4;
@@ -23,8 +23,7 @@ const OFF: [i32; 6] = [1, -1, 7, -7, 29, -29];
 #[test]
 fn a_clock_that_is_days_off_costs_nobody_a_session() {
     let Some(library) = library() else {
-        // Not by `eprintln!`, which is not shown for tests that pass.
-        let _ = writeln!(std::io::stderr(), "left out: libfaketime is not installed");
+        left_out("libfaketime is not installed");
         return;
     };
     let (database, folder) = (TestDatabase::empty(), directory());

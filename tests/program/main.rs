@@ -8,6 +8,7 @@ mod demo;
 mod http;
 mod measured;
 mod newcomer;
+mod nginx;
 mod page;
 mod process;
 mod proxied;

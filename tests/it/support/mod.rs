@@ -6,6 +6,7 @@ mod app;
 mod browser;
 mod db;
 mod demands;
+pub(crate) mod installed;
 pub(crate) mod jwt;
 pub(crate) mod pooler;
 mod raw;

@@ -1,21 +1,21 @@
 //! PgBouncer in front of a server, where the machine has it.
 
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use actix_authflow::testing::TestCluster;
 use diesel::{Connection as _, PgConnection};
 use tempfile::TempDir;
 
 use super::eventually;
+use super::installed::{Running, installed};
 
 /// A pooler that is stopped with this value.
 pub(crate) struct Pooler {
-    process: Child,
+    _process: Running,
     folder: TempDir,
 }
 
@@ -31,11 +31,7 @@ pub(crate) enum Mode {
 impl Pooler {
     /// In front of this server. `None`, and a word about it, where PgBouncer is not installed.
     pub(crate) async fn before(cluster: &TestCluster, mode: Mode) -> Option<Pooler> {
-        let Some(program) = program() else {
-            // Not by `eprintln!`, which is not shown for tests that pass.
-            let _ = writeln!(std::io::stderr(), "left out: pgbouncer is not installed");
-            return None;
-        };
+        let program = installed("pgbouncer")?;
         let socket = socket_directory(cluster.url());
         let folder = TempDir::new().unwrap();
         let (own, owner) = (fs::metadata(folder.path()).unwrap().uid(), fs::metadata(&socket).unwrap());
@@ -49,7 +45,7 @@ impl Pooler {
         if own != owner.uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        let pooler = Pooler { process: command.spawn().unwrap(), folder };
+        let pooler = Pooler { _process: Running(command.spawn().unwrap()), folder };
         eventually("the pooler answers", async || PgConnection::establish(&pooler.url()).is_ok()).await;
         Some(pooler)
     }
@@ -59,19 +55,6 @@ impl Pooler {
         let folder = self.folder.path().to_str().unwrap().replace('/', "%2F");
         format!("postgresql://postgres@{folder}:6432/postgres")
     }
-}
-
-impl Drop for Pooler {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders.map(|folder| folder.join("pgbouncer")).find(|program| program.is_file())
 }
 
 /// Whether this version knows prepared statements at all: from 1.21 on.

@@ -32,7 +32,7 @@ impl Client<'_> {
         curl.arg("--cacert").arg(self.nginx.authority()).arg("--cookie").arg(self.jar);
         curl.arg("--cookie-jar")
             .arg(self.jar)
-            .args(["--header", &format!("Origin: https://localhost:{}", self.nginx.port)]);
+            .args(["--header", &format!("Origin: https://localhost:{}", self.nginx.port())]);
         if let Some(token) = token {
             curl.args(["--header", &format!("Authorization: Bearer {token}")]);
         }
