@@ -136,9 +136,23 @@ impl Verifier {
         self.0.clock.now()
     }
 
-    /// Verifies everything but the time claims, as refresh and logout do.
-    pub(crate) fn verify_even_if_expired(&self, token: &str) -> Result<Claims, TokenRefused> {
-        self.0.rules.verify(&self.0.trusted.load().keys, token, TimeCheck::Skipped)
+    /// Verifies everything but the time claims and the life of the session, as refresh and logout do.
+    pub(crate) fn verify_even_if_expired(&self, token: &str) -> Result<Arc<Claims>, TokenRefused> {
+        let trusted = self.0.trusted.load();
+        match trusted.verified.get(token) {
+            Some(claims) => Ok(claims),
+            None => self.0.rules.verify(&trusted.keys, token, TimeCheck::Skipped).map(Arc::new),
+        }
+    }
+
+    /// Remembers a token that this process has signed a moment ago, so that its first call costs no more than those that
+    /// follow. One that would not be accepted later is not remembered: of a key that has gone meanwhile, for one.
+    #[cfg(feature = "issuer")]
+    pub(crate) fn remember_own(&self, token: &str) {
+        let trusted = self.0.trusted.load();
+        if let Ok(claims) = self.0.rules.read_own(&trusted.keys, token) {
+            trusted.verified.insert(token, &Arc::new(claims));
+        }
     }
 
     /// Looks at the keys as they are now.
@@ -221,6 +235,40 @@ mod tests {
         let other = SigningKey::derive(&secret, SigningAlgorithm::Es256).unwrap();
         drop(verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap()));
         assert_eq!(verifier.verify(&token), Err(TokenRefused::Invalid));
+    }
+
+    #[test]
+    fn what_was_signed_here_is_remembered_as_if_it_had_been_verified() {
+        let (verifier, issuer) = world(NOW);
+        let signed = token(&issuer, SessionId::new());
+        // Whether the signature was checked shows by one that is none.
+        let unchecked = signed.rsplit_once('.').map(|(text, _)| format!("{text}.AAAA")).unwrap();
+        assert_eq!(verifier.verify(&unchecked), Err(TokenRefused::Invalid));
+        verifier.remember_own(&unchecked);
+        assert!(verifier.verify(&unchecked).is_ok());
+        assert!(verifier.verify_even_if_expired(&unchecked).is_ok());
+        let claims = verifier.verify(&signed).unwrap();
+        assert_eq!(verifier.verify(&unchecked), Ok(Arc::clone(&claims)));
+        verifier.revocations().insert(claims.session_id(), NOW + 1_000);
+        assert_eq!(verifier.verify(&unchecked), Err(TokenRefused::Revoked));
+    }
+
+    #[test]
+    fn what_others_would_refuse_is_not_remembered() {
+        let (verifier, (issuer, key)) = world(NOW);
+        let elsewhere =
+            TokenIssuer { issuer: "issuer".into(), audience: "other".into(), client_id: "app".into() };
+        let foreign = token(&(elsewhere, key), SessionId::new());
+        verifier.remember_own(&foreign);
+        assert_eq!(verifier.verify(&foreign), Err(TokenRefused::Invalid));
+
+        let (verifier, (_, key)) = world(NOW);
+        let of_a_gone_key = token(&(issuer, key), SessionId::new());
+        let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+        let other = SigningKey::derive(&secret, SigningAlgorithm::Es256).unwrap();
+        drop(verifier.set_keys(KeySet::new([other.verifying().clone()]).unwrap()));
+        verifier.remember_own(&of_a_gone_key);
+        assert_eq!(verifier.verify(&of_a_gone_key), Err(TokenRefused::Invalid));
     }
 
     #[test]

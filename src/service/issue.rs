@@ -70,6 +70,7 @@ impl Service {
             .issuer
             .issue(key, subject, session.now.timestamp(), life.num_seconds())
             .map_err(signing_failed)?;
+        self.keyring.remember(&access_token);
         Ok(Grant {
             access_token,
             expires_in: life.num_seconds(),

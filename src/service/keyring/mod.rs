@@ -89,6 +89,11 @@ impl Keyring {
         self.signing.load_full()
     }
 
+    /// Spares this node's guard the check of a signature that is its own.
+    pub(crate) fn remember(&self, signed: &str) {
+        self.announcer.verifier().remember_own(signed);
+    }
+
     /// For how long the key in use has been signing. `None` while the keys are being read, which nobody is to wait for.
     pub(crate) fn signing_for(&self, now: DateTime<Utc>) -> Option<TimeDelta> {
         let (known, signing) = (self.known.try_lock().ok()?, self.signing_key());
