@@ -28,9 +28,10 @@ use crate::domain::revocations::MAX_LAG;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
 use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
+use crate::http::jobs::{DATABASE_DEADLINE, Jobs};
 use crate::http::request_id::TraceRequests;
 use crate::http::routes;
-use crate::http::state::{DATABASE_DEADLINE, State};
+use crate::http::state::State;
 use crate::meters;
 use crate::service::event_log::{EventQueue, EventWriter};
 use crate::service::events::Events;
@@ -255,13 +256,12 @@ fn state(
     verifier: Verifier,
     announcer: Announcer,
 ) -> Result<State, Error> {
+    let jobs = Jobs::start(config.database_pool, hashing_permits(config), Arc::clone(&service));
     Ok(State {
         service,
         verifier,
         announcer,
-        database: State::database_gate(config.database_pool),
-        hashing: State::hashing_gate(hashing_permits(config))
-            .map_err(|error| Error::Internal(error.to_string()))?,
+        jobs: jobs.map_err(|error| Error::Internal(error.to_string()))?,
         cookies: config.cookies()?,
         origins: config.origins()?,
         proxies: config.trusted_proxies.clone(),

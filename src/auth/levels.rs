@@ -57,7 +57,7 @@ impl Sampled {
             listening: hints.is_some_and(|hints| hints.listening()),
             signing_key_age: keyring.signing_for(verifier.clock().time()).and_then(|age| age.to_std().ok()),
             signing_key_life: keyring.signing_key_life().and_then(|life| life.to_std().ok()),
-            queues: [state.database.level(), state.hashing.level()],
+            queues: state.jobs.levels(),
             pool: Pool { idle, in_use, size },
         })
     }

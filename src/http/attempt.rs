@@ -42,7 +42,7 @@ impl Attempt {
         };
         let begin =
             move |service: &Service| step(service).map(|(found, reservation)| (found, attempt(reservation)));
-        state.run(by, begin).await
+        state.begin(by, begin).await
     }
 
     /// Runs the step that looks at the password, behind the gate. Until its turn comes nothing is tried.

@@ -1,4 +1,4 @@
-//! The one crossing from async code to threads that may block, and what limits it.
+//! The crossing from async code to threads that may block, and what limits it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,9 +24,9 @@ pub(crate) enum NotDone {
 }
 
 impl NotDone {
-    const ALL: [Self; 3] = [Self::Busy, Self::TimedOut, Self::Died];
+    pub(super) const ALL: [Self; 3] = [Self::Busy, Self::TimedOut, Self::Died];
 
-    fn as_str(self) -> &'static str {
+    pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Busy => "busy",
             Self::TimedOut => "timed_out",
@@ -97,12 +97,13 @@ impl Gate {
         taken.map(|taken| Place { _taken: taken }).map_err(|_| self.not_done(NotDone::Busy))
     }
 
-    /// Runs `job` when its turn comes.
+    /// Runs `job` when its turn comes, for one who has been waiting since `start`, here or elsewhere.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        start: Instant,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
-        self.run_from(self.enter()?, job).await
+        self.run_from(self.enter()?, start, job).await
     }
 
     /// Runs `job` when the turn of this place comes. The permit belongs to the job: a caller that hangs up or runs out of
@@ -110,13 +111,14 @@ impl Gate {
     pub(crate) async fn run_from<T: Send + 'static>(
         &self,
         place: Place,
+        start: Instant,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, NotDone> {
-        let start = Instant::now();
+        let entered = Instant::now();
         let turn = timeout_at(start + self.limits.patience, Arc::clone(&self.permits).acquire_owned());
         let Ok(Ok(permit)) = turn.await else { return Err(self.not_done(NotDone::Busy)) };
         drop(place);
-        meters::waited(self.name, start.elapsed());
+        meters::waited(self.name, entered.elapsed());
         let (answer, answered) = oneshot::channel();
         let span = Span::current();
         self.threads.run(move || {
@@ -182,10 +184,13 @@ mod tests {
     async fn a_job_that_is_given_up_keeps_its_permit() {
         for gate in gates(limits(1, 8)) {
             let (release, released) = channel::<()>();
-            assert_eq!(gate.run(move || released.recv()).await.err(), Some(NotDone::TimedOut));
-            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+            assert_eq!(
+                gate.run(Instant::now(), move || released.recv()).await.err(),
+                Some(NotDone::TimedOut)
+            );
+            assert_eq!(gate.run(Instant::now(), || ()).await, Err(NotDone::Busy));
             release.send(()).unwrap();
-            let free = async { while gate.run(|| ()).await.is_err() {} };
+            let free = async { while gate.run(Instant::now(), || ()).await.is_err() {} };
             tokio::time::timeout(Duration::from_secs(10), free).await.unwrap();
         }
     }
@@ -193,7 +198,7 @@ mod tests {
     #[actix_web::test]
     async fn a_full_queue_is_refused_at_once() {
         for gate in gates(patient(0, 0)) {
-            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+            assert_eq!(gate.run(Instant::now(), || ()).await, Err(NotDone::Busy));
         }
     }
 
@@ -201,10 +206,10 @@ mod tests {
     async fn a_place_is_taken_from_the_entry_to_the_turn() {
         for gate in gates(patient(1, 1)) {
             let place = gate.enter().unwrap();
-            assert_eq!(gate.run(|| ()).await, Err(NotDone::Busy));
+            assert_eq!(gate.run(Instant::now(), || ()).await, Err(NotDone::Busy));
             let (release, released) = channel::<()>();
             let places = Arc::clone(&gate.places);
-            let started = gate.run_from(place, move || released.recv());
+            let started = gate.run_from(place, Instant::now(), move || released.recv());
             let entered = async {
                 while places.available_permits() == 0 {
                     tokio::task::yield_now().await;
@@ -220,7 +225,8 @@ mod tests {
     #[actix_web::test]
     async fn whoever_stops_waiting_gives_the_place_back() {
         for gate in gates(patient(0, 1)) {
-            let hung_up = tokio::time::timeout(Duration::from_millis(10), gate.run(|| ())).await;
+            let hung_up =
+                tokio::time::timeout(Duration::from_millis(10), gate.run(Instant::now(), || ())).await;
             assert!(hung_up.is_err());
             assert_eq!(gate.places.available_permits(), 1);
         }
@@ -229,15 +235,15 @@ mod tests {
     #[actix_web::test]
     async fn a_panicking_job_is_an_error_and_frees_its_permit() {
         for gate in gates(Limits { deadline: LONG, ..patient(1, 1) }) {
-            assert_eq!(gate.run(|| panic!("on purpose")).await, Err::<(), _>(NotDone::Died));
-            assert_eq!(gate.run(|| 7).await, Ok(7));
+            assert_eq!(gate.run(Instant::now(), || panic!("on purpose")).await, Err::<(), _>(NotDone::Died));
+            assert_eq!(gate.run(Instant::now(), || 7).await, Ok(7));
         }
     }
 
     #[actix_web::test]
     async fn what_a_job_leaves_behind_finds_the_runtime() {
         for gate in gates(patient(1, 1)) {
-            assert!(gate.run(|| Handle::try_current().is_ok()).await.unwrap());
+            assert!(gate.run(Instant::now(), || Handle::try_current().is_ok()).await.unwrap());
         }
     }
 }

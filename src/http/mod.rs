@@ -11,6 +11,8 @@ pub(crate) mod answer;
 #[cfg(feature = "issuer")]
 mod attempt;
 #[cfg(feature = "issuer")]
+mod batches;
+#[cfg(feature = "issuer")]
 mod body;
 #[cfg(feature = "issuer")]
 pub(crate) mod client;
@@ -22,6 +24,8 @@ pub(crate) mod csrf;
 pub(crate) mod gate;
 #[cfg(feature = "issuer")]
 pub(crate) mod hide_cookie;
+#[cfg(feature = "issuer")]
+pub(crate) mod jobs;
 #[cfg(feature = "issuer")]
 pub(crate) mod origin;
 #[cfg(feature = "issuer")]

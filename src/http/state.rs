@@ -1,8 +1,7 @@
 //! What the routes share.
 
-use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use actix_web::{HttpMessage as _, HttpRequest};
 use zeroize::Zeroizing;
@@ -11,8 +10,8 @@ use super::client::{ClientAddress, TrustedProxies, clean_user_agent};
 use super::cookie::{Cookies, StrippedCookie};
 use super::csrf::{Evidence, OriginPolicy, requested_host};
 use super::error::{AuthError, ErrorCode};
-use super::gate::{Gate, Limits, NotDone, Place, Threads};
-use super::threads::OwnThreads;
+use super::gate::{Gate, NotDone, Place};
+use super::jobs::{DATABASE_DEADLINE, Jobs};
 use crate::domain::device::PresentedDevice;
 use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::refresh_token::RefreshToken;
@@ -20,20 +19,14 @@ use crate::domain::session::{Device, RevocationReason};
 use crate::domain::verifier::Verifier;
 use crate::service::error::{Rejected, ServiceError};
 use crate::service::revocations::Announcer;
-use crate::service::{Outcome, Service};
-
-/// How long a request may wait, its turn included, before its work in the database begins; after that it never does.
-pub(crate) const DATABASE_DEADLINE: Duration = Duration::from_millis(2_500);
-/// How long work that began in the last moment is waited for. Together below the 3 s after which there must be an answer.
-const DATABASE_REMAINDER: Duration = Duration::from_millis(300);
+use crate::service::{Grant, Outcome, RefreshRequest, Service};
 
 /// The state of the scope: one per [`Auth`](crate::Auth), shared by all workers.
 pub(crate) struct State {
     pub(crate) service: Arc<Service>,
     pub(crate) verifier: Verifier,
     pub(crate) announcer: Announcer,
-    pub(crate) database: Gate,
-    pub(crate) hashing: Gate,
+    pub(crate) jobs: Jobs,
     pub(crate) cookies: Cookies,
     pub(crate) origins: OriginPolicy,
     pub(crate) proxies: TrustedProxies,
@@ -44,30 +37,6 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// As many jobs as there are connections; the wait for one is in async code.
-    pub(crate) fn database_gate(connections: u32) -> Gate {
-        let jobs = usize::try_from(connections).unwrap_or(1);
-        let deadline = DATABASE_DEADLINE + DATABASE_REMAINDER;
-        Gate::new(
-            "database",
-            Limits { jobs, queue: 4_096, patience: DATABASE_DEADLINE, deadline },
-            Threads::Blocking,
-        )
-    }
-
-    /// As many hashes as memory and cores allow, on threads of their own; a queue longer than what its patience can serve would
-    /// only waste it.
-    pub(crate) fn hashing_gate(permits: usize) -> io::Result<Gate> {
-        let patience = Duration::from_secs(2);
-        let limits = Limits {
-            jobs: permits,
-            queue: permits * 64,
-            patience,
-            deadline: patience + Duration::from_secs(3),
-        };
-        Ok(Gate::new("hashing", limits, Threads::Own(OwnThreads::start("authflow-hash", permits)?)))
-    }
-
     /// Runs an operation that needs the database. Sessions it ended are dead on this node, the other nodes are being told, and
     /// what happened is reported, before the answer goes out.
     pub(crate) async fn run<T: Send + 'static>(
@@ -75,23 +44,58 @@ impl State {
         by: Actor,
         operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
     ) -> Result<T, ServiceError> {
+        self.run_at(&self.jobs.database, Instant::now(), by, operation).await
+    }
+
+    /// The same for what comes before a password is hashed.
+    pub(crate) async fn begin<T: Send + 'static>(
+        &self,
+        by: Actor,
+        operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        self.run_at(&self.jobs.attempts, Instant::now(), by, operation).await
+    }
+
+    /// Refreshes: first together with whoever else wants to, and by itself where nothing was added that way.
+    pub(crate) async fn refresh(&self, by: Actor, request: RefreshRequest) -> Result<Grant, ServiceError> {
+        let (since, request) = (Instant::now(), Arc::new(request));
+        let mut tried = false;
+        if let Some(rotations) = &self.jobs.rotations {
+            match rotations.run(Arc::clone(&request)).await {
+                // Signed here and not by the thread of the rotations, on which everybody waits.
+                Ok(Some(rotated)) => return self.service.grant_rotated(rotated, &request),
+                // After a panic, too, it may have been committed: the second look tells.
+                Ok(None) | Err(NotDone::Died) => tried = true,
+                Err(NotDone::Busy) => {}
+                Err(not_done) => return Err(ServiceError::Database(not_done_reason(not_done))),
+            }
+        }
+        self.run_at(&self.jobs.database, since, by, move |service| service.refresh(&request, tried)).await
+    }
+
+    async fn run_at<T: Send + 'static>(
+        &self,
+        gate: &Gate,
+        since: Instant,
+        by: Actor,
+        operation: impl FnOnce(&Service) -> Outcome<T> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let (service, announcer) = (Arc::clone(&self.service), self.announcer.clone());
-        let deadline = Instant::now() + DATABASE_DEADLINE;
+        let deadline = since + DATABASE_DEADLINE;
         let job = move || {
             let outcome = service.until(deadline, operation);
             announcer.announce(&outcome.ended);
             service.events.report(by, outcome.facts);
             outcome.result
         };
-        self.database
-            .run(job)
+        gate.run(since.into(), job)
             .await
             .unwrap_or_else(|not_done| Err(ServiceError::Database(not_done_reason(not_done))))
     }
 
     /// Takes a place in the queue for hashing, before anything else is done.
     pub(crate) fn queue_for_hashing(&self) -> Result<Place, ServiceError> {
-        self.hashing.enter().map_err(|_| ServiceError::Overloaded)
+        self.jobs.hashing.enter().map_err(|_| ServiceError::Overloaded)
     }
 
     /// Runs an operation that hashes a password, and reports what happened.
@@ -116,7 +120,11 @@ impl State {
             service.events.report(by, outcome.facts);
             outcome.result
         };
-        self.hashing.run_from(place, job).await.unwrap_or_else(|_| Err(ServiceError::Overloaded))
+        self.jobs
+            .hashing
+            .run_from(place, Instant::now().into(), job)
+            .await
+            .unwrap_or_else(|_| Err(ServiceError::Overloaded))
     }
 
     /// Reports what a route has found out by itself, before any operation.

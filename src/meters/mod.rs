@@ -55,7 +55,7 @@ pub(crate) struct Levels {
     pub(crate) signing_key_age: Option<Duration>,
     /// `None` if keys do not rotate by themselves.
     pub(crate) signing_key_life: Option<Duration>,
-    pub(crate) queues: [Queue; 2],
+    pub(crate) queues: Vec<Queue>,
     pub(crate) pool: Pool,
 }
 

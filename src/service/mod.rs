@@ -29,7 +29,7 @@ use self::error::ServiceError;
 use self::events::Events;
 use self::hooks::Hooks;
 use self::keyring::Keyring;
-pub(crate) use self::refresh::RefreshRequest;
+pub(crate) use self::refresh::{RefreshRequest, Rotated};
 pub(crate) use self::register::Registration;
 use crate::domain::device::{DeviceKeys, DeviceToken};
 use crate::domain::event::Fact;

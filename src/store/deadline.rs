@@ -1,6 +1,6 @@
 //! Until when anybody waits for what this thread does.
 //!
-//! A job on the blocking pool cannot be stopped, and its caller does not wait for ever. Work that has not begun when the
+//! A job on a thread that blocks cannot be stopped, and its caller does not wait for ever. Work that has not begun when the
 //! caller is answered must not begin at all: a refresh that was refused for want of a database would otherwise rotate
 //! behind its client's back.
 

@@ -33,7 +33,7 @@ pub(crate) use self::deadline::until;
 pub(crate) use self::housekeeping::Deleted;
 pub(crate) use self::notifications::Listener;
 pub(crate) use self::password_change::{Change, OwnAccount};
-pub(crate) use self::refresh_tokens::{ChainRead, Rotation};
+pub(crate) use self::refresh_tokens::{ChainRead, Rotation, RotationTerms};
 use self::server::Lost;
 pub(crate) use self::sessions::{NewSession, Started, StartedSession};
 pub(crate) use self::signing_keys::Keys;

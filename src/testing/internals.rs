@@ -30,8 +30,8 @@ use crate::http::gate::Place;
 use crate::service::events::Events;
 use crate::service::keyring::StartedKeys;
 use crate::service::revocations::Announcer;
-use crate::service::{Grant, Outcome, RefreshRequest, Service, SessionRequest};
-use crate::store::{NewUser, Rotation, Store};
+use crate::service::{Grant, Outcome, Service, SessionRequest};
+use crate::store::{NewUser, Rotation, RotationTerms, Session, Store};
 
 /// The `iss` of [`Tokens`].
 pub const ISSUER: &str = "https://login.example.com";
@@ -50,6 +50,8 @@ pub struct Tokens {
     key: SigningKey,
     issuer: TokenIssuer,
     verifier: Verifier,
+    /// Remembers nothing.
+    cold: Verifier,
     user: UserId,
     session: SessionId,
     now: UnixSeconds,
@@ -59,14 +61,17 @@ impl Tokens {
     /// With keys derived from a secret, as in an application.
     pub fn new(algorithm: SigningAlgorithm) -> Tokens {
         let key = or_panic("deriving a key", SigningKey::derive(&secret(SECRET), algorithm));
-        let keys = or_panic("a set of keys", KeySet::new([key.verifying().clone()]));
-        let rules =
-            AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+        let verifier = || {
+            let keys = or_panic("a set of keys", KeySet::new([key.verifying().clone()]));
+            let rules =
+                AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+            Verifier::new(keys, rules, Clock::System)
+        };
+        let (verifier, cold) = (verifier(), verifier());
         let issuer =
             TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };
         let (user, session, now) = (UserId::new(), SessionId::new(), Clock::System.now());
-        let verifier = Verifier::new(keys, rules, Clock::System);
-        Tokens { algorithm, key, issuer, verifier, user, session, now }
+        Tokens { algorithm, key, issuer, verifier, cold, user, session, now }
     }
 
     /// Issues a token for a user with two roles.
@@ -82,9 +87,9 @@ impl Tokens {
         or_panic("signing", self.issuer.issue(&self.key, subject, self.now, LIFE))
     }
 
-    /// Verifies a token as if for the first time: the verifier's memory of verified tokens is for the guard alone.
+    /// Verifies a token as if for the first time: what is verified for a refresh is not remembered.
     pub fn verify_cold(&self, token: &str) -> bool {
-        self.verifier.verify_even_if_expired(token).is_ok()
+        self.cold.verify_even_if_expired(token).is_ok()
     }
 
     /// The verifier of a guard.
@@ -229,12 +234,16 @@ impl Refreshes {
         Refreshes { service, user, token }
     }
 
-    /// The operation behind `POST /refresh`: derives the successor, stores it in one statement, signs an access token.
+    /// The operation behind `POST /refresh`, of one request alone: derives the successor, stores it in one statement, signs an
+    /// access token.
     /// Answers with the generation that the client has now.
     pub fn refresh(&mut self) -> Generation {
-        let request =
-            RefreshRequest { token: self.token.clone(), transport: Transport::Cookie, user: Some(self.user) };
-        self.token = refresh_token(&self.service, &granted(self.service.refresh(&request)));
+        let token = self.token.clone();
+        let request = Arc::new(self.service.refresh_request(token, Transport::Cookie, Some(self.user)));
+        let rotated = self.service.rotate_together(&[Arc::clone(&request)]).pop().flatten();
+        let rotated = rotated.unwrap_or_else(|| panic!("a refresh that did not rotate"));
+        let grant = or_panic("signing", self.service.grant_rotated(rotated, &request));
+        self.token = refresh_token(&self.service, &grant);
         self.token.generation()
     }
 
@@ -259,6 +268,8 @@ impl Refreshes {
                 user: Some(self.user),
                 presented,
                 successor: TokenDigest([0; 32]),
+            },
+            terms: RotationTerms {
                 grace: self.service.lifetimes.grace,
                 refresh_life: self.service.lifetimes.refresh,
                 signed_by: self.service.keyring.signing_key().kid().to_owned(),
@@ -282,6 +293,7 @@ impl Pooled {
 pub struct Statements {
     connection: Pooled,
     rotation: Rotation,
+    terms: RotationTerms,
 }
 
 impl Statements {
@@ -289,8 +301,9 @@ impl Statements {
     pub fn rotate(&mut self) -> Generation {
         let next = self.rotation.presented.generation + 1;
         self.rotation.successor.0[..4].copy_from_slice(&next.to_be_bytes());
-        let rotated = or_panic("rotating", self.connection.0.run(|session| session.rotate(&self.rotation)));
-        assert!(rotated.is_some(), "generation {next} was not added");
+        let rotate = |session: &mut Session<'_>| session.rotate_together(&[&self.rotation], &self.terms);
+        let rotated = or_panic("rotating", self.connection.0.run(rotate));
+        assert!(rotated.iter().all(Option::is_some), "generation {next} was not added");
         self.rotation.presented.generation = next;
         self.rotation.presented.digest = self.rotation.successor;
         next

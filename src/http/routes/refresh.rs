@@ -15,7 +15,6 @@ use crate::http::csrf::Evidence;
 use crate::http::error::{AuthError, ErrorCode};
 use crate::http::state::State;
 use crate::http::{answer, bearer};
-use crate::service::RefreshRequest;
 
 /// The body of `/refresh` and `/logout`: the refresh token of a client without cookies.
 #[derive(Deserialize, Default)]
@@ -44,13 +43,14 @@ pub(super) async fn refresh(
     }
     let (transport, token) = presented.parse(&state).ok_or(ErrorCode::RefreshTokenInvalid)?;
     let claims = access_token.map(|token| state.verifier.verify_even_if_expired(token)).transpose()?;
-    if let Some(mismatch) = mismatch(claims.as_ref(), &token) {
+    if let Some(mismatch) = mismatch(claims.as_deref(), &token) {
         state.report(&request, mismatch);
         return Err(ErrorCode::TokenMismatch.into());
     }
     let client = state.client(&request);
-    let refresh = RefreshRequest { token, transport, user: claims.map(|claims| claims.user_id()) };
-    let grant = state.run(client, move |service| service.refresh(&refresh)).await?;
+    let user = claims.map(|claims| claims.user_id());
+    let refresh = state.service.refresh_request(token, transport, user);
+    let grant = state.refresh(client, refresh).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookies))
 }
 
