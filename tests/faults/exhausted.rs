@@ -28,10 +28,10 @@ fn a_pool_without_a_free_connection_costs_nobody_a_session() {
     all.into_inner().unwrap().finish("pool exhausted for 3.3 s", 99);
 }
 
-/// Somebody holds the locks of all sessions, so that each connection of the pool waits for them with a rotation.
+/// Somebody holds the locks of all sessions, and a rotation waits for them with the one connection of the pool.
 fn lane(rounds: u32) -> Tally {
     let database = TestDatabase::empty();
-    let service = Service::with(database.url(), &[("AUTHFLOW_DATABASE_POOL", "2")]);
+    let service = Service::with(database.url(), &[("AUTHFLOW_DATABASE_POOL", "1")]);
     let mut crowd = Crowd::of(4, &service, database.url());
     let mut holder = database.connect();
     for _ in 0..rounds {

@@ -132,7 +132,10 @@ fn how_things_stand_is_looked_at_every_second() {
         ("authflow_listening", 1.0),
         ("authflow_pool_size", 3.0),
         ("authflow_signing_key_life_seconds", 90.0 * 86_400.0),
-        (r#"authflow_queue_permits{queue="database"}"#, 3.0),
+        // One connection is left for rotations, one is for whoever tries a password.
+        (r#"authflow_queue_permits{queue="rotations"}"#, 1.0),
+        (r#"authflow_queue_permits{queue="attempts"}"#, 1.0),
+        (r#"authflow_queue_permits{queue="database"}"#, 1.0),
         (r#"authflow_queue_waiting{queue="hashing"}"#, 0.0),
         (r#"authflow_queue_running{queue="hashing"}"#, 0.0),
         (r#"authflow_queue_failures_total{queue="database",reason="busy"}"#, 0.0),

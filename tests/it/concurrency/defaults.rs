@@ -34,7 +34,7 @@ async fn a_storm_adds_one_generation_under_any_isolation() {
 async fn a_logout_leaves_no_survivor_under_any_isolation() {
     for setting in ISOLATION {
         let (_first, app) = with_default(setting).await;
-        let nodes = Nodes::beside(app).await;
+        let nodes = Nodes::beside(app, |config| config).await;
         for (index, moment) in [Moment::HoldBefore, Moment::HoldBeforeCommit].into_iter().enumerate() {
             let mut browser = Browser::signed_up(&nodes.direct, &format!("alice{index}@example.com")).await;
             let mut refreshing = browser.at(&nodes.wired);

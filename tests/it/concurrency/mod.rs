@@ -6,5 +6,6 @@ mod races;
 mod rounds;
 mod storms;
 mod survivors;
+mod together;
 
 pub(crate) use storms::one_generation_for_all;

@@ -2,6 +2,7 @@
 
 use actix_authflow::{AuthConfig, UserId};
 use secrecy::SecretString;
+use serde_json::json;
 
 use crate::support::wire::{self, Moment, Proxy, Trap};
 use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
@@ -13,14 +14,23 @@ pub(super) struct Nodes {
     pub(super) direct: TestApp,
 }
 
+type Configure = fn(AuthConfig) -> AuthConfig;
+
+/// How refreshes can go: together with others, and each by itself, as where the host is asked for claims.
+const WAYS: [Configure; 2] = [|config| config, |config| config.claims(|_| Ok(json!({})))];
+
 impl Nodes {
     pub(super) async fn start() -> Nodes {
-        Nodes::beside(TestApp::start().await).await
+        Nodes::beside(TestApp::start().await, |config| config).await
     }
 
-    pub(super) async fn beside(direct: TestApp) -> Nodes {
+    async fn with(configure: Configure) -> Nodes {
+        Nodes::beside(TestApp::with(configure).await, configure).await
+    }
+
+    pub(super) async fn beside(direct: TestApp, configure: Configure) -> Nodes {
         let wire = Proxy::to(direct.database_url());
-        let wired = direct.node_at(wire.url(), |config: AuthConfig| config).await;
+        let wired = direct.node_at(wire.url(), configure).await;
         Nodes { wire, wired, direct }
     }
 
@@ -78,44 +88,52 @@ fn id(browser: &Browser) -> UserId {
 
 #[actix_web::test]
 async fn a_logout_in_the_middle_of_a_refresh_waits_for_it_and_ends_what_it_added() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBeforeCommit);
+    for way in WAYS {
+        let nodes = Nodes::with(way).await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBeforeCommit);
 
-    let refreshing = refresh(&browser, &nodes.wired);
-    let ((refreshed, answer), ended) = nodes.meet(trap, refreshing, logout(&browser, &nodes.direct)).await;
+        let refreshing = refresh(&browser, &nodes.wired);
+        let ((refreshed, answer), ended) =
+            nodes.meet(trap, refreshing, logout(&browser, &nodes.direct)).await;
 
-    answer.expect(200);
-    ended.expect(204);
-    nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+        answer.expect(200);
+        ended.expect(204);
+        nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+    }
 }
 
 #[actix_web::test]
 async fn a_refresh_in_the_middle_of_a_logout_adds_nothing() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_commit, Moment::HoldBefore);
+    for way in WAYS {
+        let nodes = Nodes::with(way).await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_commit, Moment::HoldBefore);
 
-    let ending = logout(&browser, &nodes.wired);
-    let (ended, (refreshed, answer)) = nodes.meet(trap, ending, refresh(&browser, &nodes.direct)).await;
+        let ending = logout(&browser, &nodes.wired);
+        let (ended, (refreshed, answer)) = nodes.meet(trap, ending, refresh(&browser, &nodes.direct)).await;
 
-    ended.expect(204);
-    answer.refused(401, "session_revoked");
-    nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+        ended.expect(204);
+        answer.refused(401, "session_revoked");
+        nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+    }
 }
 
 #[actix_web::test]
 async fn a_logout_just_before_the_rotation_leaves_nothing_to_rotate() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBefore);
+    for way in WAYS {
+        let nodes = Nodes::with(way).await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBefore);
 
-    let refreshing = refresh(&browser, &nodes.wired);
-    let ((refreshed, answer), ended) = nodes.meet(trap, refreshing, logout(&browser, &nodes.direct)).await;
+        let refreshing = refresh(&browser, &nodes.wired);
+        let ((refreshed, answer), ended) =
+            nodes.meet(trap, refreshing, logout(&browser, &nodes.direct)).await;
 
-    ended.expect(204);
-    answer.refused(401, "session_revoked");
-    nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+        ended.expect(204);
+        answer.refused(401, "session_revoked");
+        nodes.no_survivor(&[&browser, &refreshed], "logged_out").await;
+    }
 }
 
 fn disable(browser: &Browser, node: &TestApp) -> impl Future<Output = ()> + 'static {
@@ -125,22 +143,25 @@ fn disable(browser: &Browser, node: &TestApp) -> impl Future<Output = ()> + 'sta
 
 #[actix_web::test]
 async fn disabling_a_user_in_the_middle_of_a_refresh_ends_what_it_added() {
-    let nodes = Nodes::start().await;
-    let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
-    let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBeforeCommit);
+    for way in WAYS {
+        let nodes = Nodes::with(way).await;
+        let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
+        let trap = nodes.wire.trap(wire::is_rotation, Moment::HoldBeforeCommit);
 
-    let refreshing = refresh(&browser, &nodes.wired);
-    let ((refreshed, answer), ()) = nodes.meet(trap, refreshing, disable(&browser, &nodes.direct)).await;
+        let refreshing = refresh(&browser, &nodes.wired);
+        let ((refreshed, answer), ()) = nodes.meet(trap, refreshing, disable(&browser, &nodes.direct)).await;
 
-    answer.expect(200);
-    nodes.no_survivor(&[&browser, &refreshed], "user_disabled").await;
+        answer.expect(200);
+        nodes.no_survivor(&[&browser, &refreshed], "user_disabled").await;
+    }
 }
 
 #[actix_web::test]
 async fn a_refresh_in_the_middle_of_disabling_adds_nothing() {
     // Between the user and the sessions, and after both.
-    for statement in [wire::is_end_of_sessions, wire::is_commit] {
-        let nodes = Nodes::start().await;
+    let moments = [wire::is_end_of_sessions, wire::is_commit];
+    for (statement, way) in moments.into_iter().flat_map(|moment| WAYS.map(|way| (moment, way))) {
+        let nodes = Nodes::with(way).await;
         let browser = Browser::signed_up(&nodes.direct, "alice@example.com").await;
         let trap = nodes.wire.trap(statement, Moment::HoldBefore);
 

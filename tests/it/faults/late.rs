@@ -1,5 +1,7 @@
 //! Work that outlives the patience of whoever asked for it.
 
+use actix_authflow::AuthConfig;
+
 use crate::support::wire::{self, Moment, Proxy};
 use crate::support::{Browser, TestApp};
 
@@ -7,10 +9,16 @@ use crate::support::{Browser, TestApp};
 /// for longer than the window; then the first node comes to.
 #[actix_web::test]
 async fn a_refresh_that_goes_on_after_its_client_was_answered_ends_no_session() {
+    goes_on(|config| config).await;
+    // Where the host is asked for claims, each refresh goes by itself.
+    goes_on(|config| config.claims(|_| Ok(serde_json::json!({})))).await;
+}
+
+async fn goes_on(configure: fn(AuthConfig) -> AuthConfig) {
     let app = TestApp::start().await;
     let wire = Proxy::to(app.database_url());
     // With one connection, so that whoever comes next comes after what is under way.
-    let stuck = app.node_at(wire.url(), |config| config.database_pool(1)).await;
+    let stuck = app.node_at(wire.url(), |config| configure(config).database_pool(1)).await;
     let mut browser = Browser::signed_up(&app, "alice@example.com").await;
     let trap = wire.trap(wire::is_rotation, Moment::HoldBefore);
 

@@ -141,6 +141,11 @@ pub(crate) fn is_rotation(sql: &str) -> bool {
     sql.contains("INSERT INTO authflow.refresh_tokens") && !is_start_of_session(sql)
 }
 
+/// The second look, where nothing was inserted.
+pub(crate) fn is_second_look(sql: &str) -> bool {
+    sql.contains("LEFT JOIN authflow.refresh_tokens presented")
+}
+
 /// The start of a session with its first refresh token.
 pub(crate) fn is_start_of_session(sql: &str) -> bool {
     sql.contains("INSERT INTO authflow.sessions")
