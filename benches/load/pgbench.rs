@@ -90,13 +90,13 @@ pub(crate) fn sessions(run: usize, clients: usize) -> String {
 /// The value of an input of the statement, for a client's own session and its generation `n`.
 fn expression(input: &str) -> &'static str {
     match input {
-        "session_id" => "md5(:run::text || '-' || :client_id::text)::uuid",
-        "user_id" => "NULL::uuid",
-        "transport" => "'cookie'",
-        "generation" => ":n::integer",
-        "digest" => "sha256(:n::text::bytea)",
-        "successor" => "sha256((:n::integer + 1)::text::bytea)",
-        "nonce" => "decode(repeat('07', 16), 'hex')",
+        "session_ids" => "ARRAY[md5(:run::text || '-' || :client_id::text)::uuid]",
+        "user_ids" => "ARRAY[NULL::uuid]",
+        "transports" => "ARRAY['cookie']",
+        "generations" => "ARRAY[:n::integer]",
+        "digests" => "ARRAY[sha256(:n::text::bytea)]",
+        "successors" => "ARRAY[sha256((:n::integer + 1)::text::bytea)]",
+        "nonces" => "ARRAY[decode(repeat('07', 16), 'hex')]",
         "grace" => "0::bigint",
         "refresh_life" => "1209600000000::bigint",
         "signed_by" => "'k2v9TqzW1mYc7JxPdL5uHsN0bEgA8foR4iXwQ6tZ3aM'",

@@ -46,9 +46,13 @@ async fn issuer(database_url: &str) -> (SocketAddr, Server) {
     })
 }
 
+/// Longer than any client waits before it sends the next request, which would otherwise meet a connection that is being closed.
+const KEEP_ALIVE: Duration = Duration::from_secs(60);
+
 fn listen(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> (SocketAddr, Server) {
     let server = HttpServer::new(move || App::new().configure(&configure));
-    let server = server.disable_signals().shutdown_timeout(1).bind(("127.0.0.1", 0)).unwrap();
+    let server =
+        server.keep_alive(KEEP_ALIVE).disable_signals().shutdown_timeout(1).bind(("127.0.0.1", 0)).unwrap();
     (server.addrs()[0], server.run())
 }
 
