@@ -8,8 +8,8 @@ use crate::service::Service;
 use crate::support::wire::{self, Moment, Proxy, Trap};
 use crate::tally::{CONNECTION, rounds};
 
-/// Cuts the connections of so many rotations in a row: the server's own retry too, and the client's.
-const IN_A_ROW: u32 = 3;
+/// Cuts the connections of so many rotations in a row: two of them together with others, two alone, and the client's next.
+const IN_A_ROW: u32 = 5;
 
 fn always(moment: Moment, fault: &str) {
     let database = TestDatabase::empty();
