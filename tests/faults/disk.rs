@@ -118,22 +118,21 @@ fn a_full_disk_under_all_of_postgres_loses_nothing_it_acknowledged() {
     filler.execute("SELECT pg_reload_conf()");
     for _ in 0..rounds(PROCESS) {
         filler.execute("CHECKPOINT");
-        let felt = crowd.round(
-            || service.address(),
-            Manner::default(),
-            || {
-                disk.fill();
-                // Each time a further file of the log is needed, until there is none.
-                for _ in 0..20 {
-                    if !filler.try_to("SELECT pg_switch_wal(), pg_logical_emit_message(false, 'fill', 'x')") {
-                        break;
-                    }
+        crowd.age();
+        // Before anybody refreshes, because that is done sooner than a disk is full.
+        disk.fill();
+        let stories = crowd.refresh(&|| service.address(), Manner::default(), || {
+            // Each time a further file of the log is needed, until there is none.
+            for _ in 0..20 {
+                if !filler.try_to("SELECT pg_switch_wal(), pg_logical_emit_message(false, 'fill', 'x')") {
+                    break;
                 }
-                thread::sleep(Duration::from_millis(100));
-                disk.make_room();
-                start_again(&mut postgres, &mut filler);
-            },
-        );
+            }
+            thread::sleep(Duration::from_millis(100));
+            disk.make_room();
+            start_again(&mut postgres, &mut filler);
+        });
+        let felt = crowd.judge(&stories);
         crowd.tally.count(felt.troubles > 0);
         crowd.are_let_in(service.address());
     }
