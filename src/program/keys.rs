@@ -25,6 +25,8 @@ pub(crate) enum Command {
     /// Declare a key compromised: refuse it everywhere, and end the sessions whose last access token it signed.
     Compromise {
         /// The key id, as listed.
+        // One in 64 begins with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

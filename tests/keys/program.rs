@@ -39,7 +39,12 @@ async fn keys_are_listed_rotated_and_compromised_from_the_command_line() {
     assert_eq!(listed.lines().count(), 3, "{listed}");
     assert!(listed.contains("compromised"), "{listed}");
 
-    let unknown = authflow(&database, &["compromise", "nonsense"]);
-    assert!(!unknown.status.success());
-    assert_eq!(String::from_utf8_lossy(&unknown.stderr).trim(), "authflow: there is no such signing key");
+    // A key id may begin with a hyphen, and look like an option.
+    for kid in ["nonsense", "-yz0Gc7_O_WhlHK6lOL20wNACVz081QOSNTW51IBgNg", "-hVx", "--help-me"] {
+        let unknown = authflow(&database, &["compromise", kid]);
+        assert!(!unknown.status.success(), "{kid}");
+        let complaint = String::from_utf8_lossy(&unknown.stderr);
+        assert_eq!(complaint.trim(), "authflow: there is no such signing key", "{kid}");
+    }
+    assert!(printed(&authflow(&database, &["compromise", "--help"])).contains("<KID>"));
 }
