@@ -75,7 +75,7 @@ pub(crate) struct Pool {
 }
 
 /// Tells the recorder what there is to be measured. The counters that alerts look at begin with a zero (those of a queue
-/// with the queue): who first hears of a counter when it stands at one has seen no increase. `alarms` are names and reasons
+/// or a route with it): who first hears of a counter when it stands at one has seen no increase. `alarms` are names and reasons
 /// of events.
 pub(crate) fn begin<'a>(alarms: impl IntoIterator<Item = &'a (&'static str, &'static str)>) {
     catalogue::describe();
@@ -108,6 +108,11 @@ pub(crate) fn event_dropped() {
 /// An error was answered, with this code.
 pub(crate) fn refused(code: &'static str) {
     counter!(REFUSALS.name, "code" => code).increment(1);
+}
+
+/// A route is there, and has answered nothing yet with an error of the server.
+pub(crate) fn route_begins(route: &str) {
+    drop(histogram!(REQUESTS.name, "route" => route.to_owned(), "status" => "5xx"));
 }
 
 /// A request to the scope was answered.

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a helper of tests is a test too")]
 #![allow(dead_code, unused_imports, reason = "the harness can do more than these tests ask of it")]
 
+mod alerts;
 mod demo;
 #[path = "../it/surface/http.rs"]
 mod http;

@@ -14,10 +14,10 @@ use crate::process::{BIND, Program, SECRET, directory};
 use crate::served::{Served, cookie, registration};
 use crate::support::{PASSWORD, PATIENCE};
 
-const METRICS: (&str, &str) = ("AUTHFLOW_METRICS_BIND", "127.0.0.1:0");
+pub(crate) const METRICS: (&str, &str) = ("AUTHFLOW_METRICS_BIND", "127.0.0.1:0");
 
 /// Where the screen says that the metrics are.
-fn address(served: &Served) -> SocketAddr {
+pub(crate) fn address(served: &Served) -> SocketAddr {
     address_on(&served.program.screen)
 }
 
@@ -34,7 +34,7 @@ fn scrape(address: SocketAddr) -> String {
 }
 
 /// The samples of a scrape: name and labels, and the value.
-fn samples(scraped: &str) -> BTreeMap<&str, f64> {
+pub(crate) fn samples(scraped: &str) -> BTreeMap<&str, f64> {
     let lines = scraped.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
     lines
         .map(|line| line.rsplit_once(' ').map(|(name, value)| (name, value.parse().unwrap())).unwrap())
@@ -155,7 +155,7 @@ fn how_things_stand_is_looked_at_every_second() {
 }
 
 /// The scrape in which this is so.
-fn wait_for(address: SocketAddr, so: impl Fn(&BTreeMap<&str, f64>) -> bool) -> String {
+pub(crate) fn wait_for(address: SocketAddr, so: impl Fn(&BTreeMap<&str, f64>) -> bool) -> String {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let scraped = scrape(address);
