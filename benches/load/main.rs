@@ -7,6 +7,7 @@
 
 mod chart;
 mod client;
+mod cores;
 mod crowd;
 mod figures;
 mod parts;

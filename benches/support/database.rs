@@ -58,8 +58,13 @@ impl Database {
         database
     }
 
+    /// Whether it is on a server that somebody else has started.
+    pub(crate) fn is_borrowed() -> bool {
+        std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty())
+    }
+
     fn empty() -> Self {
-        if std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty()) {
+        if Self::is_borrowed() {
             let database = TestDatabase::empty();
             return Self {
                 url: database.url().to_owned(),

@@ -9,6 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Binary, Uuid as SqlUuid};
 use uuid::Uuid;
 
+use crate::chart::Lines;
 use crate::crowd::{self, Task, Until};
 use crate::figures::Figures;
 use crate::server::ServerProcess;
@@ -17,6 +18,9 @@ use crate::support::database::Database;
 
 const CLIENTS: usize = 16;
 const SIDES: [&str; 2] = ["full", "small"];
+const SUBJECT: &str = "size";
+const RATE: &str = "refreshes per second";
+const WAL: &str = "WAL bytes per rotation";
 /// Each session has so many generations, as after an hour or a day of use.
 const GENERATIONS: i32 = 10;
 /// So many sessions, from all over the table, are refreshed.
@@ -58,23 +62,26 @@ pub(crate) fn run(figures: &mut Figures) {
                 async |connection, rounds: &mut Rounds| rounds.refresh(connection).await,
             );
             let wal = (world.written() - written) as f64 / load.latencies.len() as f64;
-            figures.keep("size", side, round, "refreshes per second", load.rate());
-            figures.keep("size", side, round, "WAL bytes per rotation", wal);
+            figures.keep(SUBJECT, side, round, RATE, load.rate());
+            figures.keep(SUBJECT, side, round, WAL, wal);
             world.clients = load.clients;
         }
     }
-    println!(
-        "\nrefreshes per second, {many} sessions / {few}: {}",
-        figures.ratio("size", "refreshes per second", SIDES)
-    );
+    println!("\nrefreshes per second, {many} sessions / {few}: {}", figures.ratio(SUBJECT, RATE, SIDES));
     for side in SIDES {
-        println!(
-            "WAL bytes per rotation, {side}: {:.0}",
-            figures.median("size", side, "WAL bytes per rotation")
-        );
+        println!("WAL bytes per rotation, {side}: {:.0}", figures.median(SUBJECT, side, WAL));
         println!("start on the {side} database: {:.0} ms", figures.median("start", side, "ms"));
     }
     println!("start on an empty database: {:.0} ms", figures.median("start", "empty", "ms"));
+    figures.draw("size.svg", |file| rates(figures).draw(file));
+}
+
+fn rates(figures: &Figures) -> Lines<'static> {
+    let series = SIDES.map(|side| {
+        let rounds = figures.values(SUBJECT, side, RATE).into_iter().enumerate();
+        (format!("{side} database"), rounds.map(|(round, rate)| (round as f64, rate)).collect())
+    });
+    Lines { title: "Refreshes per second by 16 clients", x: "round", y: "per second", series: series.into() }
 }
 
 /// From the start of the process to the moment at which it listens.

@@ -25,19 +25,7 @@ pub(crate) struct ServerProcess {
 impl ServerProcess {
     /// Starts the application of this name and waits until it listens.
     pub(crate) fn start(application: &str, arguments: &[&str]) -> Self {
-        Self::run(Command::new(std::env::current_exe().unwrap()), application, arguments)
-    }
-
-    /// The same in the way in which a server gives way to a Postgres beside it. `None` where that is not known.
-    pub(crate) fn start_giving_way(application: &str, arguments: &[&str]) -> Option<Self> {
-        cfg!(target_os = "linux").then_some(())?;
-        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/linux/give-way"));
-        command.arg(std::env::current_exe().unwrap());
-        Some(Self::run(command, application, arguments))
-    }
-
-    fn run(mut command: Command, application: &str, arguments: &[&str]) -> Self {
-        let mut child = command
+        let mut child = Command::new(std::env::current_exe().unwrap())
             .arg(FLAG)
             .arg(application)
             .args(arguments)

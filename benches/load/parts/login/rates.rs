@@ -1,0 +1,95 @@
+//! Logins per second beside verifications of the same hash with nothing around them, on the same processors.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use actix_authflow::testing::internals::Passwords;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::{Argon2, PasswordVerifier as _};
+
+use super::{PASSWORD, Visitor, visitors};
+use crate::cores::Cores;
+use crate::crowd::{self, Task, Until};
+use crate::figures::Figures;
+use crate::process;
+use crate::server::ServerProcess;
+
+const SIDES: [&str; 3] = ["login over HTTP", "argon2 crate", "kept memory"];
+const RATE: &str = "per second";
+const COST: &str = "processor ms each";
+
+pub(super) fn measure(
+    figures: &mut Figures,
+    way: &str,
+    server: &ServerProcess,
+    cores: &Cores,
+    stored: &str,
+    names: usize,
+) {
+    let (rounds, seconds) = figures.effort((9, 4), (1, 1));
+    let subject = format!("logins {way}");
+    let [login, plain, kept] = SIDES;
+    for round in 0..rounds {
+        let mut keep = |side, rate, cost: Option<Duration>, number: f64| {
+            figures.keep(&subject, side, round, RATE, rate);
+            if let Some(cost) = cost {
+                figures.keep(&subject, side, round, COST, cost.as_secs_f64() * 1e3 / number);
+            }
+        };
+        let before = server.processor_time();
+        let load = crowd::run(
+            Task::at(server.address, Until::Elapsed(Duration::from_secs(seconds))),
+            visitors(4 * cores.count(), names, round),
+            async |connection, visitor: &mut Visitor| visitor.log_in(connection).await,
+        );
+        let cost = server.processor_time().zip(before).map(|(after, before)| after - before);
+        let granted = load.clients.iter().map(|visitor| visitor.granted).sum::<usize>() as f64;
+        keep(login, granted / load.elapsed.as_secs_f64(), cost, granted);
+        for (side, verifier) in [(plain, by_the_crate as Verifier), (kept, on_kept_memory)] {
+            let own = || process::processor_time(std::process::id());
+            let (before, start) = (own(), Instant::now());
+            let hashes = f64::from(cores.run(|| hash(cores.count(), start, seconds, stored, verifier)));
+            let elapsed = start.elapsed().as_secs_f64();
+            keep(side, hashes / elapsed, own().zip(before).map(|(after, before)| after - before), hashes);
+        }
+    }
+    for raw in [plain, kept] {
+        println!("logins per second / {raw}: {}", figures.ratio(&subject, RATE, [login, raw]));
+    }
+    if !figures.values(&subject, login, COST).is_empty() {
+        let cost = figures.ratio(&subject, COST, [kept, login]);
+        println!("processor time, {kept} / the server for a login: {cost}");
+    }
+}
+
+/// Makes something that verifies the password again and again.
+type Verifier = fn(&str) -> Box<dyn FnMut() -> bool + '_>;
+
+/// As the crate does it that computes the hash: on memory taken for each.
+fn by_the_crate(stored: &str) -> Box<dyn FnMut() -> bool + '_> {
+    let (argon2, stored) = (Argon2::default(), PasswordHash::new(stored).unwrap());
+    Box::new(move || argon2.verify_password(PASSWORD.as_bytes(), &stored).is_ok())
+}
+
+/// As the server does it.
+fn on_kept_memory(stored: &str) -> Box<dyn FnMut() -> bool + '_> {
+    let passwords = Passwords::new();
+    Box::new(move || passwords.verify(PASSWORD, Some(stored)))
+}
+
+/// How many verifications so many threads come to.
+fn hash(count: usize, start: Instant, seconds: u64, stored: &str, verifier: Verifier) -> u32 {
+    let each = || {
+        let mut verify = verifier(stored);
+        let mut count = 0;
+        while start.elapsed() < Duration::from_secs(seconds) {
+            assert!(verify());
+            count += 1;
+        }
+        count
+    };
+    thread::scope(|threads| {
+        let running: Vec<_> = (0..count).map(|_| threads.spawn(each)).collect();
+        running.into_iter().map(|thread| thread.join().unwrap()).sum()
+    })
+}
