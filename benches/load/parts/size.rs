@@ -95,7 +95,7 @@ fn start_times(figures: &mut Figures, database: &Database, name: &str) {
     }
 }
 
-/// Sessions of two days, ten to a user, with identifiers in the order of their start. The rows of a session lie as far
+/// Sessions of two days, two to a user, with identifiers in the order of their start. The rows of a session lie as far
 /// apart as in use: generation by generation.
 fn populate(url: &str, sessions: i64) {
     let mut connection = PgConnection::establish(url).unwrap();
@@ -104,7 +104,7 @@ fn populate(url: &str, sessions: i64) {
         "SET session_replication_role = replica; -- no check of each reference, which holds by construction
          CREATE TEMP TABLE made AS
              SELECT n, (lpad(to_hex(1700000000000 + n * 173), 12, '0') || '7' || substr(md5(n::text), 1, 19))::uuid AS id,
-                    md5('user' || n / 10)::uuid AS user_id
+                    md5('user' || n / 2)::uuid AS user_id
              FROM generate_series(1, {sessions}) n;
          INSERT INTO authflow.users (id, email, email_canonical)
          SELECT DISTINCT user_id, user_id || '@example.com', user_id || '@example.com' FROM made;
