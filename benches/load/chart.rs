@@ -33,7 +33,7 @@ impl Lines<'_> {
             .caption(self.title, ("sans-serif", 20))
             .margin(12)
             .x_label_area_size(40)
-            .y_label_area_size(64)
+            .y_label_area_size(72)
             .build_cartesian_2d(0.0..right, 0.0..top)
             .unwrap();
         chart
@@ -43,6 +43,8 @@ impl Lines<'_> {
             .axis_desc_style(LABEL)
             .x_desc(self.x)
             .y_desc(self.y)
+            .x_label_formatter(&tick)
+            .y_label_formatter(&tick)
             .draw()
             .unwrap();
         for ((name, points), colour) in self.series.iter().zip(COLOURS) {
@@ -60,4 +62,9 @@ impl Lines<'_> {
             .unwrap();
         area.present().unwrap();
     }
+}
+
+/// A number at an axis, without decimals that say nothing.
+fn tick(value: &f64) -> String {
+    format!("{}", (value * 1e3).round() / 1e3)
 }
