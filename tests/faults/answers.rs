@@ -10,14 +10,16 @@ use crate::line::{Line, Mishap};
 use crate::service::Service;
 use crate::tally::{CONNECTION, rounds};
 
-/// Lets this happen to a request of every round.
+/// Lets this happen to a request of every round, and in every second round to those of both tabs. But not where an answer has to
+/// overtake another, which would wait as well.
 fn always(mishap: Mishap, manner: Manner, fault: &str, percent: u32) {
     let database = TestDatabase::empty();
     let service = Service::on(database.url());
     let line = Line::to(service.address());
     let mut crowd = Crowd::of(1, &service, database.url());
-    for _ in 0..rounds(CONNECTION) {
-        line.next(mishap);
+    for round in 0..rounds(CONNECTION) {
+        let both = mishap != Mishap::Overtaken && round % 2 == 1;
+        (0..1 + u32::from(both)).for_each(|_| line.next(mishap));
         crowd.round(|| line.address(), manner, || ());
         let (answers, came_true) = line.quiet();
         crowd.compare(&answers);

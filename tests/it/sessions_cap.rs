@@ -33,6 +33,24 @@ async fn a_login_beyond_the_cap_ends_the_oldest_session_at_once() {
 }
 
 #[actix_web::test]
+async fn by_default_a_user_has_a_hundred_sessions() {
+    let app = TestApp::start().await;
+    let mut browser = Browser::new(&app);
+    browser.register("alice@example.com").await.expect(201);
+    let (first, user) = (browser.session(), browser.user());
+    app.db_execute(&format!(
+        "INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
+         SELECT gen_random_uuid(), '{user}', 'cookie', true, now(), now(), now() + interval '1 day'
+         FROM generate_series(1, 98)"
+    ));
+    Browser::new(&app).login("alice@example.com").await.expect(200);
+    assert_eq!((app.db_live_sessions().len(), app.db_session_reason(&first)), (100, None));
+    Browser::new(&app).login("alice@example.com").await.expect(200);
+    assert_eq!(app.db_live_sessions().len(), 100);
+    assert_eq!(app.db_session_reason(&first).as_deref(), Some("evicted"));
+}
+
+#[actix_web::test]
 async fn with_a_cap_of_one_each_login_ends_the_last() {
     let app = capped(1).await;
     let (mut first, mut second) = (Browser::new(&app), Browser::mobile(&app));

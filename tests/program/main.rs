@@ -13,6 +13,7 @@ mod nginx;
 mod page;
 mod process;
 mod proxied;
+mod prune;
 mod refused;
 mod restored;
 mod served;

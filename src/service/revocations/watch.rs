@@ -21,8 +21,9 @@ const WINDOW: TimeDelta = TimeDelta::seconds(60);
 const HINTED: TimeDelta = TimeDelta::seconds(5);
 /// How long hints wait after one was heeded: whoever can send them makes a node read ten times a second and no more.
 const REST: Duration = Duration::from_millis(100);
-/// How often everything is read again, in case a commit took longer than the window.
-const RELOAD: Duration = Duration::from_secs(60);
+/// How many intervals later everything is read again, in case a commit took longer than the window. A minute, with the interval
+/// of a second that all have but tests.
+const RELOAD: u32 = 60;
 
 /// The background task that asks the database each second. It ends when this handle is dropped.
 pub(crate) struct RevocationWatch {
@@ -73,7 +74,7 @@ impl Watched {
                 return;
             }
             let regular = Instant::now() >= next;
-            let everything = connection.is_none() || loaded.elapsed() >= RELOAD;
+            let everything = connection.is_none() || loaded.elapsed() >= self.interval * RELOAD;
             let window = match (everything, regular) {
                 (true, _) => ALL,
                 (false, true) => WINDOW,

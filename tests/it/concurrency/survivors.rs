@@ -1,6 +1,6 @@
 //! What ends every session of a user leaves none, whatever else of theirs is under way: each way to meet, and then chance.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_authflow::{Auth, UserId};
 use actix_web::rt::{spawn, time};
@@ -171,50 +171,95 @@ async fn no_refresh_survives_whatever_ends_all_sessions_at_whichever_moment_they
 const ROUNDS: usize = 1_000;
 const USERS: usize = 8;
 
-/// What takes passwords comes less often, because most of the time goes into hashing them.
-const DRAWN: [End; 5] = [End::NewPassword, End::Everywhere, End::Disabled, End::Everywhere, End::Disabled];
+/// How often something that was under way was let in, and how often it was not.
+#[derive(Debug, Default, Clone, Copy)]
+struct Fates {
+    let_in: usize,
+    refused: usize,
+}
 
-async fn after_a_while<T>(chance: u8, what: impl Future<Output = T>) -> T {
-    time::sleep(Duration::from_micros(u64::from(chance) * 100)).await;
-    what.await
+impl Fates {
+    fn count(&mut self, answer: &Answer, case: &str) {
+        match answer.status {
+            200 => self.let_in += 1,
+            401 => self.refused += 1,
+            _ => panic!("{case}: {answer:?}"),
+        }
+    }
+
+    /// Otherwise one always came first, and nothing met.
+    fn came_first_and_last(&self) {
+        let Self { let_in, refused } = self;
+        assert!(let_in.min(refused) * 20 > let_in + refused, "{self:?}");
+    }
 }
 
 #[actix_web::test]
-async fn nothing_survives_in_a_thousand_random_rounds() {
-    let app = TestApp::start().await;
-    let nodes = [&app, &app.second_node().await];
-    join_all((0..USERS).map(|user| random_rounds(nodes, format!("user{user}@example.com")))).await;
+async fn nothing_survives_a_new_password_in_a_thousand_random_rounds() {
+    random_rounds(&[End::NewPassword]).await;
 }
 
-async fn random_rounds(nodes: [&TestApp; 2], address: String) {
+#[actix_web::test]
+async fn nothing_survives_other_ends_in_a_thousand_random_rounds() {
+    random_rounds(&[End::Everywhere, End::Disabled]).await;
+}
+
+async fn random_rounds(ends: &[End]) {
+    let app = TestApp::start().await;
+    let nodes = [&app, &app.second_node().await];
+    let users = (0..USERS).map(|user| rounds_of_one(nodes, format!("user{user}@example.com"), ends));
+    let (mut refreshes, mut logins) = (Fates::default(), Fates::default());
+    for [refreshed, logged_in] in join_all(users).await {
+        for (all, own) in [(&mut refreshes, refreshed), (&mut logins, logged_in)] {
+            all.let_in += own.let_in;
+            all.refused += own.refused;
+        }
+    }
+    assert_eq!(refreshes.let_in + refreshes.refused, ROUNDS);
+    refreshes.came_first_and_last();
+    logins.came_first_and_last();
+}
+
+async fn rounds_of_one(nodes: [&TestApp; 2], address: String, ends: &[End]) -> [Fates; 2] {
     let app = nodes[0];
     let user = Browser::signed_up(app, &address).await.user();
     let path = format!("/host/login/{user}/cookie");
     let mut passwords = [PASSWORD, OTHER_PASSWORD];
+    let [mut refreshes, mut logins] = [Fates::default(); 2];
+    let mut last = Duration::ZERO;
     for round in 0..ROUNDS / USERS {
         let chance = *Uuid::new_v4().as_bytes();
         let node = |byte: usize| nodes[usize::from(chance[byte] % 2)];
-        let how = DRAWN[usize::from(chance[0]) % DRAWN.len()];
+        // Up to a bit later than the end, if it takes as long as the last one.
+        let later = |byte: usize| time::sleep(last.mul_f64(f64::from(chance[byte]) / 200.0));
+        let how = ends[usize::from(chance[0]) % ends.len()];
         let (mut owner, mut refreshing) = (Browser::new(node(1)), Browser::new(node(2)));
         owner.post(&path, &json!({})).await.expect(200);
         refreshing.post(&path, &json!({})).await.expect(200);
         let (before, ending) = (refreshing.session(), end(how, owner, node(1).auth.clone(), passwords));
         let (mut logging_in, password, own) = (Browser::new(node(3)), passwords[0], address.clone());
 
-        // For the same reason not every round has a login.
-        let login = spawn(after_a_while(chance[9], async move {
-            let takes_part = chance[10].is_multiple_of(3);
+        // Not in every round, because most of the time goes into hashing.
+        let (later_login, takes_part) = (later(9), chance[10].is_multiple_of(2));
+        let login = spawn(async move {
+            later_login.await;
             if takes_part { Some(logging_in.login_with(&own, password).await) } else { None }
-        }));
-        let refresh = spawn(after_a_while(chance[11], async move { refreshing.refresh().await }));
-        let replaced_by = after_a_while(chance[12], ending).await;
+        });
+        let later_refresh = later(11);
+        let refresh = spawn(async move {
+            later_refresh.await;
+            refreshing.refresh().await
+        });
+        let start = Instant::now();
+        let replaced_by = ending.await;
+        last = start.elapsed();
         let (login, refresh) = (login.await.unwrap(), refresh.await.unwrap());
 
         // Logins that came too late have failed, and many in a row would be throttled.
         app.db_execute("DELETE FROM authflow.attempts");
         let case = format!("{address}, round {round}, {how:?}: {login:?}, {refresh:?}");
-        assert!([200, 401].contains(&refresh.status), "{case}");
-        assert!(login.iter().all(|login| [200, 401].contains(&login.status)), "{case}");
+        refreshes.count(&refresh, &case);
+        login.iter().for_each(|login| logins.count(login, &case));
         assert_eq!(app.db_count(TOKENS_OF_ENDED_SESSIONS), 0, "{case}");
         let mut live = live_sessions(app, &user);
         if how == End::Everywhere {
@@ -228,6 +273,7 @@ async fn random_rounds(nodes: [&TestApp; 2], address: String) {
             End::Everywhere => {}
         }
     }
+    [refreshes, logins]
 }
 
 fn started_before_the_end_of(app: &TestApp, session: &str, ended: &str) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use actix_authflow::testing::internals::limit_transactions;
+use actix_authflow::testing::internals::{limit_transactions, poll_every};
 use diesel::connection::SimpleConnection as _;
 
 use super::{is_refused, polls_only};
@@ -35,6 +35,19 @@ async fn a_revocation_that_commits_late_is_not_missed() {
     writer.batch_execute("COMMIT").unwrap();
 
     is_refused(&browser, &node).await;
+}
+
+/// As after a writer that kept to no limit: no poll sees its row, which is older than what they read back.
+#[actix_web::test]
+async fn a_revocation_that_no_poll_has_seen_is_found_when_everything_is_read_again() {
+    let app = TestApp::with(|config| poll_every(polls_only(config), Duration::from_millis(50))).await;
+    let browser = Browser::signed_up(&app, "alice@example.com").await;
+    app.db_execute(&format!(
+        "UPDATE authflow.sessions SET revoked_at = now() - interval '2 minutes', revoked_reason = 'logged_out' \
+         WHERE id = '{}'",
+        browser.session()
+    ));
+    is_refused(&browser, &app).await;
 }
 
 /// The answer of the database to a held commit never comes: the connection has been cut, and the end begins anew.
