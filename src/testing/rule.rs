@@ -13,7 +13,7 @@ pub type Digest = u32;
 /// A number in place of a nonce.
 pub type Number = u8;
 /// Seconds since any moment.
-pub type Seconds = u8;
+pub type Seconds = u32;
 
 /// A row of the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -6,17 +6,12 @@
 //! `MODEL_BOUNDS=large` adds a refresh and a batch of housekeeping to each. That takes many minutes and gigabytes.
 #![allow(clippy::panic, reason = "a helper of tests is a test too")]
 
-mod ends;
-mod mutation;
-mod promises;
-mod protocol;
-mod refresh;
-mod scenario;
-mod state;
+mod machine;
 
 use std::env;
 
-use scenario::Scenario;
+use machine::mutation;
+use machine::scenario::Scenario;
 use stateright::{Checker, HasDiscoveries, Model as _};
 
 /// Looks at every state. No promise is broken in any, and each witness is seen in some.

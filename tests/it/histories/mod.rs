@@ -1,7 +1,12 @@
-//! Random histories, lived through by the server and by a reference in a hundred lines: every answer and every row agree.
+//! Random histories, lived through by the server, by a reference in a hundred lines, and by the model of the protocol whose every
+//! interleaving is checked: every answer and every row agree.
 //!
 //! `PROPTEST_CASES` says how many histories; 64 where it says nothing.
 
+#[allow(dead_code, reason = "most of it is for the model checker")]
+#[path = "../../model/machine/mod.rs"]
+mod machine;
+mod modelled;
 mod reference;
 mod world;
 
@@ -70,7 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 #[test]
-fn the_server_does_what_the_reference_does_in_every_history() {
+fn the_server_does_what_reference_and_model_do_in_every_history() {
     let system = actix_web::rt::System::new();
     let world = RefCell::new(system.block_on(World::start()));
     let mut config = Config { failure_persistence: None, max_shrink_iters: 300, ..Config::default() };

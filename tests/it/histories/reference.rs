@@ -7,8 +7,8 @@ pub(super) type Seconds = i64;
 
 pub(super) const DAY: Seconds = 24 * 60 * 60;
 pub(super) const WINDOW: Seconds = 300;
-const IDLE: Seconds = 14 * DAY;
-const ABSOLUTE: Seconds = 30 * DAY;
+pub(super) const IDLE: Seconds = 14 * DAY;
+pub(super) const ABSOLUTE: Seconds = 30 * DAY;
 /// How long a generation is kept after it was replaced.
 const KEPT: Seconds = WINDOW + 60;
 /// How long an ended session is kept.
@@ -108,6 +108,12 @@ impl Session {
 
     pub(super) fn reason(&self) -> Option<&'static str> {
         self.ended.map(|(reason, _)| reason)
+    }
+
+    /// Whether it has ended, and which generations have rows: all that the model knows of.
+    pub(super) fn kept(&self) -> (bool, Vec<usize>) {
+        let kept = self.generations.iter().enumerate().filter(|(_, generation)| generation.kept);
+        (self.ended.is_some(), kept.map(|(place, _)| place).collect())
     }
 
     /// The rows: generation, age, and what is left of the idle life, in hundreds of seconds.

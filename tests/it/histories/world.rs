@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use serde_json::json;
 
+use super::modelled::Modelled;
 use super::reference::{Expected, Session, WINDOW};
 use super::{Holder, Loss, Step};
 use crate::support::wire::{self, Moment, Proxy};
@@ -30,10 +31,11 @@ struct Life<'a> {
     clients: [Client; 3],
 }
 
-/// A session as the reference has it, and the tokens that the server has given for it.
+/// A session as the reference and the model have it, and the tokens that the server has given for it.
 struct Followed {
     id: String,
     expected: Session,
+    modelled: Modelled,
     tokens: Vec<String>,
 }
 
@@ -88,17 +90,24 @@ impl Life<'_> {
             Step::Copy(from, to) => self.clients[to as usize] = self.clients[from as usize].clone(),
             Step::RevokeAll => {
                 self.world.direct().auth.revoke_sessions(self.user).await.unwrap();
-                self.sessions.iter_mut().for_each(|session| session.expected.end_if_live("revoked_by_host"));
+                for session in &mut self.sessions {
+                    session.expected.end_if_live("revoked_by_host");
+                    session.modelled.end_if_live();
+                }
             }
             Step::Pass(seconds) => {
                 for session in self.sessions.iter_mut().filter(|session| !session.expected.is_purged()) {
                     self.world.direct().db_age_session(&session.id, seconds);
                     session.expected.pass(seconds);
+                    session.modelled.pass(seconds);
                 }
             }
             Step::Prune => {
                 self.world.direct().auth.prune().await.unwrap();
-                self.sessions.iter_mut().for_each(|session| session.expected.prune());
+                for session in &mut self.sessions {
+                    session.expected.prune();
+                    session.modelled.prune();
+                }
             }
             Step::Restart => {
                 let node = self.world.direct.take().unwrap().restart().await;
@@ -114,7 +123,8 @@ impl Life<'_> {
         let answer = browser.post(&path, &json!({})).await;
         prop_assert_eq!(answer.status, 200, "{:?}", answer);
         let tokens = answer.refresh_token().into_iter().collect();
-        self.sessions.push(Followed { id: browser.session(), expected: Session::started(), tokens });
+        let (expected, modelled) = (Session::started(), Modelled::started());
+        self.sessions.push(Followed { id: browser.session(), expected, modelled, tokens });
         let session = self.sessions.len() - 1;
         self.clients[holder as usize] = Client { browser, session, generation: 0 };
         Ok(())
@@ -124,7 +134,9 @@ impl Life<'_> {
         let client = &self.clients[holder as usize];
         let answer = client.browser.at(self.world.direct()).logout().await;
         prop_assert_eq!(answer.status, 204, "{:?}", answer);
-        self.sessions[client.session].expected.end("logged_out");
+        let session = &mut self.sessions[client.session];
+        session.expected.end("logged_out");
+        session.modelled.end();
         self.is_dead_at(self.world.direct(), holder).await
     }
 
@@ -141,8 +153,10 @@ impl Life<'_> {
         let answer = browser.refresh().await;
 
         prop_assert!(trap.is_none_or(|trap| trap.has_been_reached()));
-        let expected = self.sessions[session].expected.refresh(generation);
-        self.sessions[session].agrees(&answer, expected)?;
+        let followed = &mut self.sessions[session];
+        let expected = followed.expected.refresh(generation);
+        followed.agrees(&answer, expected)?;
+        followed.model_agrees(holder, generation, loss, expected)?;
         if let (Expected::Token(generation), false) = (expected, loss == Loss::Answer) {
             self.clients[holder as usize] = Client { browser, session, generation };
         }
@@ -175,6 +189,13 @@ impl Life<'_> {
             let late = first == reused && answer.code() == "session_revoked";
             followed.agrees(answer, if late { revoked } else { first })?;
         }
+        followed.model_agrees(holder, generation, Loss::Nothing, first)?;
+        followed.model_agrees(
+            holder,
+            generation,
+            Loss::Nothing,
+            if first == reused { revoked } else { first },
+        )?;
         let alone = answers.iter().any(|(_, answer)| answer.code() == "refresh_token_reused");
         prop_assert_eq!(alone, first == reused);
         if let (Expected::Token(generation), Some((browser, _))) = (first, answers.into_iter().next()) {
@@ -191,7 +212,9 @@ impl Life<'_> {
     }
 
     fn compare_rows(&self) -> Result {
-        for Followed { id, expected, .. } in &self.sessions {
+        for Followed { id, expected, modelled, .. } in &self.sessions {
+            prop_assert_eq!(modelled.broken(), None);
+            prop_assert!(expected.is_purged() || modelled.rows() == expected.kept());
             let app = self.world.direct();
             let rows = app.db_texts(&format!(
                 "SELECT concat_ws(' ', generation, round(extract(epoch FROM clock_timestamp() - issued_at) / 100),
@@ -213,6 +236,14 @@ impl Life<'_> {
 }
 
 impl Followed {
+    /// A session that was purged is not in the model.
+    fn model_agrees(&mut self, holder: Holder, generation: usize, loss: Loss, expected: Expected) -> Result {
+        let Self { expected: reference, modelled, .. } = self;
+        let agrees = reference.is_purged() || modelled.agrees(holder, generation, loss, expected);
+        prop_assert!(agrees, "the model has another answer than {:?}", expected);
+        Ok(())
+    }
+
     /// A generation is one token, whoever is given it and however often; and another one than all before.
     fn agrees(&mut self, answer: &Answer, expected: Expected) -> Result {
         match expected {

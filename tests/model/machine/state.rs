@@ -2,9 +2,9 @@
 
 use actix_authflow::testing::rule::{Digest, Row, Seconds, Seen};
 
-use crate::mutation::Mutation;
-use crate::promises::Promise;
-use crate::scenario::Scenario;
+use super::mutation::Mutation;
+use super::promises::Promise;
+use super::scenario::Scenario;
 
 /// A refresh token: its place in the chain, and a number that stands for its secret and its digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

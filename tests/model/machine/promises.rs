@@ -2,8 +2,8 @@
 
 use actix_authflow::testing::rule::Row;
 
-use crate::scenario::Scenario;
-use crate::state::{Answer, Ender, How, Party, Phase, Pruner, Request, State};
+use super::scenario::Scenario;
+use super::state::{Answer, Ender, How, Party, Phase, Pruner, Request, State};
 
 /// What never fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,9 +2,9 @@
 
 use actix_authflow::testing::rule::Seconds;
 
-use crate::mutation::Mutation;
-use crate::promises::Witness::{self, *};
-use crate::state::End;
+use super::mutation::Mutation;
+use super::promises::Witness::{self, *};
+use super::state::End;
 
 /// A model: who takes part, and how much of it.
 #[derive(Debug, Clone)]
@@ -168,6 +168,11 @@ impl Scenario {
             witnesses: &[Rotation, NotedDown, TooLate],
             ..NOTHING
         }
+    }
+
+    /// For a history that is given, in steps of so many ticks: nothing is bounded.
+    pub(crate) fn history(window: Seconds, idle: Seconds, absolute: Seconds) -> Scenario {
+        Scenario { name: "history", window, idle, absolute, horizon: Seconds::MAX, ..NOTHING }
     }
 
     /// With this done wrong.

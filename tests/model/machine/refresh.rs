@@ -1,11 +1,11 @@
 //! A refresh, step by step: what `service/refresh.rs` and the statements of `store/refresh_tokens.rs` do.
 
-use actix_authflow::testing::rule::{self, Row, Verdict};
+use actix_authflow::testing::rule::{self, Row, Seconds, Verdict};
 
-use crate::mutation::Mutation;
-use crate::promises;
-use crate::scenario::{ATTEMPTS, PATIENCE, Scenario};
-use crate::state::{Answer, Birth, How, Party, Phase, Request, Snapshot, State, Token};
+use super::mutation::Mutation;
+use super::promises;
+use super::scenario::{ATTEMPTS, PATIENCE, Scenario};
+use super::state::{Answer, Birth, How, Party, Phase, Request, Snapshot, State, Token};
 
 /// One step of a refresh, or what may happen to it instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +141,8 @@ fn insert(scenario: &Scenario, state: &mut State, request: &mut Request) -> bool
         return no_row(scenario, state, request);
     }
     let nonce = *request.nonce.get_or_insert_with(|| state.fresh_nonce());
-    let latest = if scenario.mutation == Some(Mutation::LongerLife) { u8::MAX } else { scenario.absolute };
+    let latest =
+        if scenario.mutation == Some(Mutation::LongerLife) { Seconds::MAX } else { scenario.absolute };
     request.at = Phase::Inserted(Row {
         generation,
         digest: request.presented.successor(nonce).secret,

@@ -1,9 +1,11 @@
 //! The ends of a session, and housekeeping: transactions of several statements, step by step.
 
-use crate::mutation::Mutation;
-use crate::promises;
-use crate::scenario::{MARGIN, MOST, Scenario};
-use crate::state::{End, Ender, Ending, Pruner, State};
+use actix_authflow::testing::rule::Seconds;
+
+use super::mutation::Mutation;
+use super::promises;
+use super::scenario::{MARGIN, MOST, Scenario};
+use super::state::{End, Ender, Ending, Pruner, State};
 
 /// One step of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,13 +138,13 @@ fn survey(scenario: &Scenario, state: &State) -> Pruner {
     Pruner::Surveyed { began: state.now, over, superseded }
 }
 
-fn is_over(scenario: &Scenario, state: &State, moment: u8) -> bool {
-    let idle_end = state.rows.last().map_or(u8::MAX, |newest| newest.expires_at);
+fn is_over(scenario: &Scenario, state: &State, moment: Seconds) -> bool {
+    let idle_end = state.rows.last().map_or(Seconds::MAX, |newest| newest.expires_at);
     scenario.absolute.min(idle_end) <= moment
 }
 
 /// How many of the oldest rows of a live chain nobody needs: those that were replaced a while ago.
-fn needless(scenario: &Scenario, state: &State, moment: u8) -> usize {
+fn needless(scenario: &Scenario, state: &State, moment: Seconds) -> usize {
     let kept = if scenario.mutation == Some(Mutation::EarlyPruning) { 0 } else { scenario.window + MARGIN };
     state.rows.iter().skip(1).filter(|row| row.issued_at + kept <= moment).count()
 }

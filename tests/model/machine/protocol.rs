@@ -2,11 +2,11 @@
 
 use stateright::{Model, Property};
 
-use crate::ends::{self, EndStep, PruneStep};
-use crate::promises::PROMISES;
-use crate::refresh::{self, Step};
-use crate::scenario::{PATIENCE, Scenario};
-use crate::state::{Party, Phase, Request, State, Token};
+use super::ends::{self, EndStep, PruneStep};
+use super::promises::PROMISES;
+use super::refresh::{self, Step};
+use super::scenario::{PATIENCE, Scenario};
+use super::state::{Party, Phase, Request, State, Token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {

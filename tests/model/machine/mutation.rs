@@ -1,6 +1,6 @@
 //! What could be wrong with the protocol, to see that it would be found.
 
-use crate::scenario::Scenario;
+use super::scenario::Scenario;
 
 /// One thing done wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
