@@ -74,9 +74,9 @@ pub(crate) struct Pool {
     pub(crate) size: u32,
 }
 
-/// Tells the recorder what there is to be measured. The counters that alerts look at begin with a zero (those of a queue
-/// or a route with it): who first hears of a counter when it stands at one has seen no increase. `alarms` are names and reasons
-/// of events.
+/// Tells the recorder what there is to be measured. What alerts look at begins with a zero, and what belongs to a queue or to a
+/// route when that begins: who first hears of a counter when it stands at one has seen no increase. `alarms` are names and
+/// reasons of events.
 pub(crate) fn begin<'a>(alarms: impl IntoIterator<Item = &'a (&'static str, &'static str)>) {
     catalogue::describe();
     for meter in [&ROTATIONS, &EVENTS_DROPPED] {

@@ -47,7 +47,7 @@ pub(crate) fn run(figures: &mut Figures) {
     let mut worlds = [(SIDES[0], many), (SIDES[1], few)].map(|(name, sessions)| {
         let url = database.another(name);
         populate(&url, sessions);
-        sizes(&url, sessions);
+        sizes(figures, name, &url, sessions);
         World::new(&url, sessions)
     });
     for name in SIDES {
@@ -133,11 +133,14 @@ fn number(connection: &mut PgConnection, expression: &str) -> i64 {
     query.get_result::<Number>(connection).unwrap().value
 }
 
-fn sizes(url: &str, sessions: i64) {
+fn sizes(figures: &mut Figures, side: &str, url: &str, sessions: i64) {
     let mut connection = PgConnection::establish(url).unwrap();
     for table in ["authflow.sessions", "authflow.refresh_tokens"] {
         let [rows, indexes] = ["pg_table_size", "pg_indexes_size"]
             .map(|size| number(&mut connection, &format!("{size}('{table}')")) / sessions);
+        for (unit, bytes) in [("table bytes per session", rows), ("index bytes per session", indexes)] {
+            figures.keep(table, side, 0, unit, bytes as f64);
+        }
         println!("{table}, bytes for each of {sessions} sessions: {rows} in the table, {indexes} in indexes");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::machine::ends::{self, EndStep};
 use super::machine::refresh::{self, Step};
-use super::machine::scenario::Scenario;
+use super::machine::scenario::{NOTHING, Scenario};
 use super::machine::state::{Answer, End, Ender, Party, Phase, Request, State, Token};
 use super::reference::{ABSOLUTE, Expected, IDLE, Seconds, WINDOW};
 use super::{Holder, Loss};
@@ -19,7 +19,7 @@ pub(super) struct Modelled {
 impl Modelled {
     pub(super) fn started() -> Modelled {
         let [window, idle, absolute] = [WINDOW, IDLE, ABSOLUTE].map(ticks);
-        let scenario = Scenario::history(window, idle, absolute);
+        let scenario = Scenario { name: "history", window, idle, absolute, ..NOTHING };
         let state = State::start(&scenario);
         Modelled { scenario, state }
     }

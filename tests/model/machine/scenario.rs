@@ -49,7 +49,8 @@ pub(crate) const PATIENCE: Seconds = 1;
 /// How often a request tries its insertion.
 pub(crate) const ATTEMPTS: u8 = 5;
 
-const NOTHING: Scenario = Scenario {
+/// One in which nothing goes wrong, to begin with.
+pub(crate) const NOTHING: Scenario = Scenario {
     name: "",
     window: 2,
     idle: 20,
@@ -168,11 +169,6 @@ impl Scenario {
             witnesses: &[Rotation, NotedDown, TooLate],
             ..NOTHING
         }
-    }
-
-    /// For a history that is given, in steps of so many ticks: nothing is bounded.
-    pub(crate) fn history(window: Seconds, idle: Seconds, absolute: Seconds) -> Scenario {
-        Scenario { name: "history", window, idle, absolute, horizon: Seconds::MAX, ..NOTHING }
     }
 
     /// With this done wrong.

@@ -13,6 +13,8 @@ use crate::support::database::Database;
 pub(super) const REFRESH: &str = "refresh";
 const CALL: &str = "guarded call";
 pub(super) const P99: &str = "p99 ms";
+const MEMORY: &str = "memory";
+const MEBIBYTES: &str = "resident MiB";
 /// How many seconds longer than the probe a flood lasts, before and after it together.
 const BEFORE_AND_AFTER: u64 = 2;
 
@@ -35,10 +37,14 @@ pub(super) fn measure(
     let (rounds, seconds, crowd) = figures.effort((7, 12, 1_000), (1, 1, 20));
     let (idle, flood) = (idle(way), flood(way));
     let mut sessions = Session::of(server.address, &database.users(16));
-    let memory = server.resident_bytes();
-    let mut peak = memory;
+    let keep_memory = |figures: &mut Figures, side: &str, round| {
+        if let Some(bytes) = server.resident_bytes() {
+            figures.keep(MEMORY, side, round, MEBIBYTES, bytes as f64 / f64::from(1 << 20));
+        }
+    };
     for round in 0..rounds {
         sessions = probe(figures, server, sessions, &idle, round, seconds);
+        keep_memory(figures, &idle, round);
         let until = Until::Elapsed(Duration::from_secs(seconds + BEFORE_AND_AFTER));
         let (task, visitors) = (Task::at(server.address, until), visitors(crowd, names, round));
         let logins = thread::spawn(move || {
@@ -49,7 +55,7 @@ pub(super) fn measure(
         // The flood is given a second to come in, and outlasts the probe.
         thread::sleep(Duration::from_secs(1));
         sessions = probe(figures, server, sessions, &flood, round, seconds);
-        peak = peak.max(server.resident_bytes());
+        keep_memory(figures, &flood, round);
         let logins = logins.join().unwrap();
         let count = |of: fn(&Visitor) -> usize| logins.clients.iter().map(of).sum::<usize>() as f64;
         figures.keep("granted", &flood, round, "logins", count(|visitor| visitor.granted));
@@ -67,8 +73,10 @@ pub(super) fn measure(
     let flooded = (rounds as u64 * (seconds + BEFORE_AND_AFTER)) as f64;
     println!("\nlogins granted {granted}, refused with Retry-After {refused}");
     println!("attempts per second: {:.0}", (granted + refused) / flooded);
-    if let Some((idle, peak)) = memory.zip(peak) {
-        println!("memory of the server: {} MiB before, {} MiB at most", idle >> 20, peak >> 20);
+    let memory = |side| figures.values(MEMORY, side, MEBIBYTES);
+    if let Some(before) = memory(&idle).first() {
+        let most = memory(&flood).into_iter().fold(0.0, f64::max);
+        println!("memory of the server: {before:.0} MiB before, {most:.0} MiB at most");
     }
 }
 

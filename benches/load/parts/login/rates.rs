@@ -78,7 +78,7 @@ fn on_kept_memory(stored: &str) -> Box<dyn FnMut() -> bool + '_> {
 }
 
 /// How many verifications so many threads come to.
-fn hash(count: usize, start: Instant, seconds: u64, stored: &str, verifier: Verifier) -> u32 {
+fn hash(threads: usize, start: Instant, seconds: u64, stored: &str, verifier: Verifier) -> u32 {
     let each = || {
         let mut verify = verifier(stored);
         let mut count = 0;
@@ -88,8 +88,8 @@ fn hash(count: usize, start: Instant, seconds: u64, stored: &str, verifier: Veri
         }
         count
     };
-    thread::scope(|threads| {
-        let running: Vec<_> = (0..count).map(|_| threads.spawn(each)).collect();
+    thread::scope(|scope| {
+        let running: Vec<_> = (0..threads).map(|_| scope.spawn(each)).collect();
         running.into_iter().map(|thread| thread.join().unwrap()).sum()
     })
 }
