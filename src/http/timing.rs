@@ -10,6 +10,11 @@ use actix_web::{Error, HttpRequest};
 
 use crate::meters;
 
+/// Tells of a route, at its place below the scope.
+pub(super) fn begin(path: &str) {
+    meters::route_begins(label(path));
+}
+
 /// Measures one request to the scope. The route is named as the table of routes names it, and what is no route at all is
 /// `other`.
 pub(super) async fn measure(
@@ -35,7 +40,12 @@ fn depth(request: &ServiceRequest) -> usize {
 fn route(request: &HttpRequest, depth: usize) -> String {
     let pattern = request.match_pattern().unwrap_or_default();
     let below = pattern.match_indices('/').nth(depth).map(|(place, _)| &pattern[place..]);
-    below.unwrap_or("other").to_owned()
+    label(below.unwrap_or("other"))
+}
+
+/// As it is documented: what a parameter may look like is left out. Only the last one of a route of ours has such a rule.
+fn label(path: &str) -> String {
+    path.split_once(':').map_or_else(|| path.to_owned(), |(name, _)| format!("{name}}}"))
 }
 
 fn class(status: StatusCode) -> &'static str {
@@ -71,7 +81,7 @@ mod tests {
     }
 
     fn mounted(app: &mut web::ServiceConfig, path: &str) {
-        let one = web::resource("/sessions/{id}").to(HttpResponse::Ok);
+        let one = web::resource("/sessions/{id:[0-9]{1,3}}").to(HttpResponse::Ok);
         let login = web::resource("/login").to(HttpResponse::Ok);
         let nowhere = web::to(HttpResponse::NotFound);
         app.service(

@@ -74,7 +74,7 @@ pub(crate) struct Pool {
     pub(crate) size: u32,
 }
 
-/// Tells the recorder what there is to be measured. What alerts look at begins with a zero, and what belongs to a queue or to a
+/// Tells the recorder what there is to be measured. The counters that alerts look at begin with a zero, those of a queue or of a
 /// route when that begins: who first hears of a counter when it stands at one has seen no increase. `alarms` are names and
 /// reasons of events.
 pub(crate) fn begin<'a>(alarms: impl IntoIterator<Item = &'a (&'static str, &'static str)>) {
@@ -111,8 +111,8 @@ pub(crate) fn refused(code: &'static str) {
 }
 
 /// A route is there, and has answered nothing yet with an error of the server.
-pub(crate) fn route_begins(route: &str) {
-    drop(histogram!(REQUESTS.name, "route" => route.to_owned(), "status" => "5xx"));
+pub(crate) fn route_begins(route: String) {
+    drop(histogram!(REQUESTS.name, "route" => route, "status" => "5xx"));
 }
 
 /// A request to the scope was answered.

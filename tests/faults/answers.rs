@@ -23,7 +23,7 @@ fn always(mishap: Mishap, manner: Manner, fault: &str, percent: u32) {
         crowd.round(|| line.address(), manner, || ());
         let (answers, came_true) = line.quiet();
         crowd.compare(&answers);
-        crowd.tally.count(came_true > 0);
+        crowd.tally.count(came_true > u32::from(both));
     }
     crowd.are_let_in(service.address());
     crowd.retired_tokens_end_their_sessions(service.address());

@@ -36,40 +36,56 @@ struct Stops {
 }
 
 fn stops(who: Who, stops: &Stops, manner: Manner, fault: &str) {
+    // One after the other, which is work for the processor. What follows is waiting.
+    let worlds: Vec<_> = (0..stops.worlds).map(|_| World::new()).collect();
     let mut tally = Tally::default();
     thread::scope(|scope| {
-        let world = |number| scope.spawn(move || stops_of_one(who, number, stops, manner));
-        let worlds: Vec<_> = (0..stops.worlds).map(world).collect();
+        let live =
+            |(number, world): (u32, World)| scope.spawn(move || world.live(who, number, stops, manner));
+        let worlds: Vec<_> = (0..).zip(worlds).map(live).collect();
         worlds.into_iter().for_each(|world| tally.add(&world.join().unwrap()));
     });
     tally.finish(fault, 25);
 }
 
-fn stops_of_one(who: Who, number: u32, &Stops { each, time, .. }: &Stops, manner: Manner) -> Tally {
-    let database = Durable::new();
-    let service = Service::with(&database.url(), &[WINDOW]);
-    let mut crowd = Crowd::of(SESSIONS, &service, &database.url()).beyond(BEYOND);
-    for round in number * each..(number + 1) * each {
-        let felt = crowd.round(
-            || service.address(),
-            manner,
-            || {
-                thread::sleep(moment(round, SPAN));
-                match who {
-                    Who::Server => {
-                        service.signal("STOP");
-                        thread::sleep(time);
-                        service.signal("CONT");
-                    }
-                    Who::Postgres => stop_all(postmaster(&database.postgres), time),
-                }
-            },
-        );
-        crowd.tally.count(felt.troubles > 0);
-        crowd.are_let_in(service.address());
+struct World {
+    crowd: Crowd,
+    service: Service,
+    database: Durable,
+}
+
+impl World {
+    fn new() -> World {
+        let database = Durable::new();
+        let service = Service::with(&database.url(), &[WINDOW]);
+        let crowd = Crowd::of(SESSIONS, &service, &database.url()).beyond(BEYOND);
+        World { crowd, service, database }
     }
-    crowd.retired_tokens_end_their_sessions(service.address());
-    crowd.tally
+
+    fn live(self, who: Who, number: u32, &Stops { each, time, .. }: &Stops, manner: Manner) -> Tally {
+        let World { mut crowd, service, database } = self;
+        for round in number * each..(number + 1) * each {
+            let felt = crowd.round(
+                || service.address(),
+                manner,
+                || {
+                    thread::sleep(moment(round, SPAN));
+                    match who {
+                        Who::Server => {
+                            service.signal("STOP");
+                            thread::sleep(time);
+                            service.signal("CONT");
+                        }
+                        Who::Postgres => stop_all(postmaster(&database.postgres), time),
+                    }
+                },
+            );
+            crowd.tally.count(felt.troubles > 0);
+            crowd.are_let_in(service.address());
+        }
+        crowd.retired_tokens_end_their_sessions(service.address());
+        crowd.tally
+    }
 }
 
 /// The one that makes new ones first, then all that it has made.

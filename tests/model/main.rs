@@ -7,6 +7,7 @@
 #![allow(clippy::panic, reason = "a helper of tests is a test too")]
 
 mod machine;
+mod protocol;
 
 use std::env;
 

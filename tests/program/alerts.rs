@@ -40,6 +40,19 @@ impl Selector {
     }
 }
 
+const ROUTES: [&str; 10] = [
+    "/register",
+    "/login",
+    "/refresh",
+    "/logout",
+    "/me",
+    "/sessions",
+    "/sessions/{id}",
+    "/password",
+    "/.well-known/jwks.json",
+    "/client.js",
+];
+
 /// Whoever first hears of a counter when it stands at one has seen no increase of it.
 #[test]
 fn whatever_an_alert_asks_for_is_there_from_the_first_moment() {
@@ -48,11 +61,15 @@ fn whatever_an_alert_asks_for_is_there_from_the_first_moment() {
     let mut served = Served::with(&[METRICS]);
     // The first answer comes when the routes are there, and how things stand is looked at beside that.
     served.send(&Request::get("/auth/nowhere")).problem(404, "not_found");
-    let scraped = wait_for(address(&served), |samples| samples.contains_key("authflow_listening"));
+    let scraped = wait_for(address(&served), |samples| samples.contains_key("authflow_pool_size"));
     let samples = samples(&scraped);
     let selectors: Vec<_> =
         rules.match_indices("authflow_").map(|(place, _)| Selector::at(&rules[place..])).collect();
     assert!(selectors.len() > 15, "{}", selectors.len());
+    for route in ROUTES {
+        let errors = format!(r#"authflow_request_duration_seconds_count{{route="{route}",status="5xx"}}"#);
+        assert_eq!(samples.get(errors.as_str()), Some(&0.0), "{scraped}");
+    }
     for selector in selectors {
         let found: Vec<_> = samples.keys().filter_map(|sample| selector.selected(sample)).collect();
         assert!(!found.is_empty(), "{selector:?} in {scraped}");

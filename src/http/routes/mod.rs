@@ -24,8 +24,7 @@ use crate::http::client::clean_device_name;
 use crate::http::error::{AuthError, ErrorCode};
 use crate::http::request_id::TraceRequests;
 use crate::http::state::State;
-use crate::http::timing::measure;
-use crate::meters;
+use crate::http::timing::{self, measure};
 use crate::service::SessionRequest;
 
 /// Registers the scope at `path`, with every route of the contract, and the verifier for the extractors.
@@ -69,7 +68,7 @@ fn only(path: &str, allow: &'static str, route: Route) -> Resource {
 
 /// A path with several methods, which `allow` lists.
 fn several(path: &str, allow: &'static str, routes: impl IntoIterator<Item = Route>) -> Resource {
-    meters::route_begins(path);
+    timing::begin(path);
     let refuse = move || async move { Err::<&str, _>(AuthError::method_not_allowed(allow)) };
     routes.into_iter().fold(web::resource(path), Resource::route).default_service(web::to(refuse))
 }

@@ -3,7 +3,7 @@
 //!
 //! `PROPTEST_CASES` says how many histories; 64 where it says nothing.
 
-#[allow(dead_code, reason = "most of it is for the model checker")]
+#[allow(dead_code, reason = "part of it is for the model checker")]
 #[path = "../../model/machine/mod.rs"]
 mod machine;
 mod modelled;

@@ -1,6 +1,9 @@
 //! The model of the protocol, taken through one session's history: each request goes to its end before the next one comes.
 
+use actix_authflow::testing::rule::Row;
+
 use super::machine::ends::{self, EndStep};
+use super::machine::promises::Promise;
 use super::machine::refresh::{self, Step};
 use super::machine::scenario::{NOTHING, Scenario};
 use super::machine::state::{Answer, End, Ender, Party, Phase, Request, State, Token};
@@ -28,25 +31,8 @@ impl Modelled {
         self.state.now += ticks(seconds);
     }
 
-    /// Whether the model answers the same. It knows of the end of a session, and not of its reasons.
-    pub(super) fn agrees(
-        &mut self,
-        holder: Holder,
-        generation: usize,
-        loss: Loss,
-        expected: Expected,
-    ) -> bool {
-        match (self.refresh(holder, generation, loss), expected) {
-            (Answer::Given(token, _), Expected::Token(generation)) => token.generation as usize == generation,
-            (Answer::Over, Expected::Refused(code)) => {
-                ["session_revoked", "refresh_token_expired"].contains(&code)
-            }
-            (Answer::Reused, Expected::Refused(code)) => code == "refresh_token_reused",
-            _ => false,
-        }
-    }
-
-    fn refresh(&mut self, holder: Holder, generation: usize, loss: Loss) -> Answer {
+    /// What a refresh is answered with.
+    pub(super) fn refresh(&mut self, holder: Holder, generation: usize, loss: Loss) -> Answer {
         let by = if holder == Holder::Thief { Party::Thief } else { Party::Owner };
         let presented = Token {
             generation: generation.try_into().unwrap(),
@@ -60,6 +46,7 @@ impl Modelled {
             Loss::Nothing | Loss::Answer => None,
         };
         loop {
+            // As many as the history brings: each is taken back here.
             self.state.faults_left = 1;
             let place = self.state.requests.iter().position(|request| request.by == by).unwrap();
             let request = self.state.requests[place].clone();
@@ -89,8 +76,11 @@ impl Modelled {
         }
     }
 
+    /// The step that goes on, which waits for nobody here.
     fn next(&self, place: usize) -> Step {
-        refresh::steps(&self.scenario, &self.state, &self.state.requests[place])[0]
+        let step = refresh::steps(&self.scenario, &self.state, &self.state.requests[place])[0];
+        assert!(![Step::Break, Step::Die, Step::Lose].contains(&step), "{:?}", self.state);
+        step
     }
 
     fn take(&mut self, place: usize, step: Step) {
@@ -124,14 +114,35 @@ impl Modelled {
         }
     }
 
-    /// What the database holds of it: whether the session has ended, and the generations.
-    pub(super) fn rows(&self) -> (bool, Vec<usize>) {
-        (self.state.ended, self.state.rows.iter().map(|row| row.generation as usize).collect())
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.ended
+    }
+
+    /// The rows, as the reference has them.
+    pub(super) fn rows(&self) -> Vec<String> {
+        let now = i64::from(self.state.now);
+        let row = |row: &Row| {
+            let (age, left) = (now - i64::from(row.issued_at), i64::from(row.expires_at) - now);
+            format!("{} {age} {left}", row.generation)
+        };
+        self.state.rows.iter().map(row).collect()
     }
 
     /// The first promise that does not hold.
-    pub(super) fn broken(&self) -> Option<String> {
-        self.state.broken.map(|promise| format!("{promise:?}"))
+    pub(super) fn broken(&self) -> Option<Promise> {
+        self.state.broken
+    }
+}
+
+/// Whether the answer is that of the reference. The model knows that a session is over, and not why.
+pub(super) fn is_as(answer: Answer, expected: Expected) -> bool {
+    match (answer, expected) {
+        (Answer::Given(token, _), Expected::Token(generation)) => token.generation as usize == generation,
+        (Answer::Over, Expected::Refused(code)) => {
+            ["session_revoked", "refresh_token_expired"].contains(&code)
+        }
+        (Answer::Reused, Expected::Refused(code)) => code == "refresh_token_reused",
+        _ => false,
     }
 }
 

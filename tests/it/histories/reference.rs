@@ -110,12 +110,6 @@ impl Session {
         self.ended.map(|(reason, _)| reason)
     }
 
-    /// Whether it has ended, and which generations have rows: all that the model knows of.
-    pub(super) fn kept(&self) -> (bool, Vec<usize>) {
-        let kept = self.generations.iter().enumerate().filter(|(_, generation)| generation.kept);
-        (self.ended.is_some(), kept.map(|(place, _)| place).collect())
-    }
-
     /// The rows: generation, age, and what is left of the idle life, in hundreds of seconds.
     pub(super) fn rows(&self) -> Vec<String> {
         let kept = self.generations.iter().enumerate().filter(|(_, generation)| generation.kept);

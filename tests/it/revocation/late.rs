@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_authflow::testing::internals::{limit_transactions, poll_every};
 use diesel::connection::SimpleConnection as _;
@@ -40,14 +40,17 @@ async fn a_revocation_that_commits_late_is_not_missed() {
 /// As after a writer that kept to no limit: no poll sees its row, which is older than what they read back.
 #[actix_web::test]
 async fn a_revocation_that_no_poll_has_seen_is_found_when_everything_is_read_again() {
-    let app = TestApp::with(|config| poll_every(polls_only(config), Duration::from_millis(50))).await;
+    let (interval, start) = (Duration::from_millis(50), Instant::now());
+    let app = TestApp::with(|config| poll_every(polls_only(config), interval)).await;
     let browser = Browser::signed_up(&app, "alice@example.com").await;
-    app.db_execute(&format!(
+    let ended = app.db_execute(&format!(
         "UPDATE authflow.sessions SET revoked_at = now() - interval '2 minutes', revoked_reason = 'logged_out' \
          WHERE id = '{}'",
         browser.session()
     ));
+    assert_eq!(ended, 1);
     is_refused(&browser, &app).await;
+    assert!(start.elapsed() >= 60 * interval, "a poll has seen it");
 }
 
 /// The answer of the database to a held commit never comes: the connection has been cut, and the end begins anew.

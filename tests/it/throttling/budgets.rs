@@ -19,7 +19,7 @@ async fn two_hundred_wrong_guesses_at_once_over_two_nodes_have_one_budget() {
             let mut stranger = Browser::new([&app, &other][i % 2]);
             async move { stranger.login_with(email, WRONG).await }
         });
-        // She has been here before. The password is right, and asked for in the middle of it all.
+        // She has been here before, and comes behind them all.
         let (answers, own) = join(together(guesses), alice.login("alice@example.com")).await;
         own.expect(200);
         let wrong = answers.iter().filter(|answer| answer.status == 401).count();

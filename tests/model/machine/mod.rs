@@ -4,7 +4,6 @@
 pub(crate) mod ends;
 pub(crate) mod mutation;
 pub(crate) mod promises;
-pub(crate) mod protocol;
 pub(crate) mod refresh;
 pub(crate) mod scenario;
 pub(crate) mod state;

@@ -22,7 +22,8 @@ impl Token {
         Token { generation, secret: Digest::MAX }
     }
 
-    /// The successor is a function of the presented token and a nonce, and no two of them are alike.
+    /// The successor is a function of the presented token and a nonce. No two of a generation are alike, as long as few are
+    /// presented.
     pub(crate) fn successor(self, nonce: u8) -> Token {
         Token {
             generation: self.generation + 1,

@@ -31,7 +31,7 @@ pub(crate) fn run(figures: &mut Figures) {
         }
         Some([server, others]) => others.run(|| measure(figures, apart, &server)),
         None => {
-            println!("\nleft out: processors of its own for the server; that takes Linux, and two of them")
+            println!("\nleft out: processors of its own for the server; that takes Linux and two processors")
         }
     }
     figures.draw("login.svg", |file| slowest_refreshes(figures).draw(file));

@@ -2,11 +2,11 @@
 
 use stateright::{Model, Property};
 
-use super::ends::{self, EndStep, PruneStep};
-use super::promises::PROMISES;
-use super::refresh::{self, Step};
-use super::scenario::{PATIENCE, Scenario};
-use super::state::{Party, Phase, Request, State, Token};
+use crate::machine::ends::{self, EndStep, PruneStep};
+use crate::machine::promises::PROMISES;
+use crate::machine::refresh::{self, Step};
+use crate::machine::scenario::{PATIENCE, Scenario};
+use crate::machine::state::{Party, Phase, Request, State, Token};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
