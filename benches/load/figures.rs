@@ -49,6 +49,12 @@ impl Figures {
         self.rows.iter().filter(wanted).map(|row| row.value).collect()
     }
 
+    /// The same as points of a line.
+    pub(crate) fn by_round(&self, subject: &str, side: &str, unit: &str) -> Vec<(f64, f64)> {
+        let values = self.values(subject, side, unit).into_iter().enumerate();
+        values.map(|(round, value)| (round as f64, value)).collect()
+    }
+
     pub(crate) fn median(&self, subject: &str, side: &str, unit: &str) -> f64 {
         Ratio::of(self.values(subject, side, unit)).median
     }

@@ -12,7 +12,7 @@ use crate::chart::Lines;
 use crate::client::{Answer, Connection};
 use crate::crowd::{self, Load, Task, Until};
 use crate::figures::Figures;
-use crate::server::ServerProcess;
+use crate::server::{MEBIBYTES, ServerProcess};
 
 const CLIENTS: usize = 16;
 const SIDES: [&str; 2] = ["guarded", "open"];
@@ -136,14 +136,12 @@ fn memory(figures: &mut Figures) {
     let (steps, calls) = figures.effort((50, 20_000), (2, 160));
     let (tokens, server) = (Tokens::new(SigningAlgorithm::Hs256), ServerProcess::start("guard", &["HS256"]));
     for step in 0..=steps {
-        if let Some(bytes) = server.resident_bytes() {
-            figures.keep(SUBJECT, "server", step, "resident MiB", bytes as f64 / (1024.0 * 1024.0));
-        }
+        server.keep_memory(figures, SUBJECT, "server", step);
         if step < steps {
             call(&server, "/guarded/item", &headers(&tokens, calls), calls);
         }
     }
-    let mebibytes = figures.values(SUBJECT, "server", "resident MiB");
+    let mebibytes = figures.values(SUBJECT, "server", MEBIBYTES);
     if let (Some(first), Some(last)) = (mebibytes.first(), mebibytes.last()) {
         let half = mebibytes[mebibytes.len() / 2];
         let million = (steps * calls) as f64 / 1e6;

@@ -3,11 +3,11 @@
 use std::thread;
 use std::time::Duration;
 
-use super::login::{Visitor, visitors, with_passwords};
+use super::login::{log_in, visitors, with_passwords};
 use crate::chart::Lines;
 use crate::crowd::{self, Task, Until};
 use crate::figures::Figures;
-use crate::server::ServerProcess;
+use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
 
@@ -23,20 +23,14 @@ pub(crate) fn run(figures: &mut Figures) {
     let (steps, seconds) = figures.effort((60, 10), (2, 1));
     let mut calls = 0;
     for step in 0..steps {
-        if let Some(bytes) = server.resident_bytes() {
-            figures.keep(SUBJECT, "server", step, "resident MiB", bytes as f64 / f64::from(1 << 20));
-        }
+        server.keep_memory(figures, SUBJECT, "server", step);
         let task = |pace| Task {
             address: server.address,
             until: Until::Elapsed(Duration::from_secs(seconds)),
             pace: Some(Duration::from_millis(pace)),
         };
         let (logins, visitors) = (task(200), visitors(2, names, step * 100));
-        let logins = thread::spawn(move || {
-            crowd::run(logins, visitors, async |connection, visitor: &mut Visitor| {
-                visitor.log_in(connection).await;
-            })
-        });
+        let logins = thread::spawn(move || log_in(logins, visitors));
         let load = crowd::run(task(40), sessions, async |connection, session: &mut Session| {
             session.refresh(connection).await;
             for _ in 0..4 {
@@ -50,7 +44,7 @@ pub(crate) fn run(figures: &mut Figures) {
 }
 
 fn report(figures: &Figures, steps: usize, seconds: u64, calls: usize) {
-    let mebibytes = figures.values(SUBJECT, "server", "resident MiB");
+    let mebibytes = figures.values(SUBJECT, "server", MEBIBYTES);
     println!("{calls} calls in {} s: refreshes, guarded calls, logins", steps as u64 * seconds);
     if let (Some(warm), Some(last)) = (mebibytes.get(WARM), mebibytes.last()) {
         println!(

@@ -77,10 +77,7 @@ pub(crate) fn run(figures: &mut Figures) {
 }
 
 fn rates(figures: &Figures) -> Lines<'static> {
-    let series = SIDES.map(|side| {
-        let rounds = figures.values(SUBJECT, side, RATE).into_iter().enumerate();
-        (format!("{side} database"), rounds.map(|(round, rate)| (round as f64, rate)).collect())
-    });
+    let series = SIDES.map(|side| (format!("{side} database"), figures.by_round(SUBJECT, side, RATE)));
     Lines { title: "Refreshes per second by 16 clients", x: "round", y: "per second", series: series.into() }
 }
 

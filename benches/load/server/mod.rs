@@ -11,7 +11,11 @@ use std::time::Duration;
 use actix_web::dev::Server;
 use actix_web::rt::System;
 
+use crate::figures::Figures;
 use crate::process;
+
+/// The unit of what is kept of memory.
+pub(crate) const MEBIBYTES: &str = "resident MiB";
 
 /// As the first argument it makes this program a server.
 pub(crate) const FLAG: &str = "--serve";
@@ -39,8 +43,11 @@ impl ServerProcess {
         Self { child, address }
     }
 
-    pub(crate) fn resident_bytes(&self) -> Option<u64> {
-        process::resident_bytes(self.child.id())
+    /// Keeps how much memory it has in use, where that is known.
+    pub(crate) fn keep_memory(&self, figures: &mut Figures, subject: &str, side: &str, round: usize) {
+        if let Some(bytes) = process::resident_bytes(self.child.id()) {
+            figures.keep(subject, side, round, MEBIBYTES, bytes as f64 / f64::from(1 << 20));
+        }
     }
 
     pub(crate) fn processor_time(&self) -> Option<Duration> {

@@ -3,10 +3,10 @@
 use std::thread;
 use std::time::Duration;
 
-use super::{Visitor, visitors};
+use super::{Visitor, log_in, visitors};
 use crate::crowd::{self, Load, Task, Until};
 use crate::figures::Figures;
-use crate::server::ServerProcess;
+use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
 
@@ -14,7 +14,6 @@ pub(super) const REFRESH: &str = "refresh";
 const CALL: &str = "guarded call";
 pub(super) const P99: &str = "p99 ms";
 const MEMORY: &str = "memory";
-const MEBIBYTES: &str = "resident MiB";
 /// How many seconds longer than the probe a flood lasts, before and after it together.
 const BEFORE_AND_AFTER: u64 = 2;
 
@@ -37,25 +36,16 @@ pub(super) fn measure(
     let (rounds, seconds, crowd) = figures.effort((7, 12, 1_000), (1, 1, 20));
     let (idle, flood) = (idle(way), flood(way));
     let mut sessions = Session::of(server.address, &database.users(16));
-    let keep_memory = |figures: &mut Figures, side: &str, round| {
-        if let Some(bytes) = server.resident_bytes() {
-            figures.keep(MEMORY, side, round, MEBIBYTES, bytes as f64 / f64::from(1 << 20));
-        }
-    };
     for round in 0..rounds {
         sessions = probe(figures, server, sessions, &idle, round, seconds);
-        keep_memory(figures, &idle, round);
+        server.keep_memory(figures, MEMORY, &idle, round);
         let until = Until::Elapsed(Duration::from_secs(seconds + BEFORE_AND_AFTER));
         let (task, visitors) = (Task::at(server.address, until), visitors(crowd, names, round));
-        let logins = thread::spawn(move || {
-            crowd::run(task, visitors, async |connection, visitor: &mut Visitor| {
-                visitor.log_in(connection).await
-            })
-        });
+        let logins = thread::spawn(move || log_in(task, visitors));
         // The flood is given a second to come in, and outlasts the probe.
         thread::sleep(Duration::from_secs(1));
         sessions = probe(figures, server, sessions, &flood, round, seconds);
-        keep_memory(figures, &flood, round);
+        server.keep_memory(figures, MEMORY, &flood, round);
         let logins = logins.join().unwrap();
         let count = |of: fn(&Visitor) -> usize| logins.clients.iter().map(of).sum::<usize>() as f64;
         figures.keep("granted", &flood, round, "logins", count(|visitor| visitor.granted));

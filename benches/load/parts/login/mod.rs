@@ -10,7 +10,8 @@ use diesel::sql_types::Text;
 
 use actix_authflow::testing::internals::Passwords;
 
-pub(super) use self::visitor::{Visitor, visitors};
+use self::visitor::Visitor;
+pub(super) use self::visitor::{log_in, visitors};
 use crate::chart::Lines;
 use crate::cores::Cores;
 use crate::figures::Figures;
@@ -62,8 +63,8 @@ pub(super) fn with_passwords(database: &Database) -> (usize, String) {
 fn slowest_refreshes(figures: &Figures) -> Lines<'static> {
     let sides = WAYS.into_iter().flat_map(|way| [flood::idle(way), flood::flood(way)]);
     let series = sides.map(|side| {
-        let rounds = figures.values(flood::REFRESH, &side, flood::P99).into_iter().enumerate();
-        (side, rounds.map(|(round, milliseconds)| (round as f64, milliseconds)).collect::<Vec<_>>())
+        let rounds = figures.by_round(flood::REFRESH, &side, flood::P99);
+        (side, rounds)
     });
     let series = series.filter(|(_, rounds)| !rounds.is_empty());
     Lines {

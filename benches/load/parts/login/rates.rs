@@ -7,9 +7,9 @@ use actix_authflow::testing::internals::Passwords;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordVerifier as _};
 
-use super::{PASSWORD, Visitor, visitors};
+use super::{PASSWORD, log_in, visitors};
 use crate::cores::Cores;
-use crate::crowd::{self, Task, Until};
+use crate::crowd::{Task, Until};
 use crate::figures::Figures;
 use crate::process;
 use crate::server::ServerProcess;
@@ -37,11 +37,8 @@ pub(super) fn measure(
             }
         };
         let before = server.processor_time();
-        let load = crowd::run(
-            Task::at(server.address, Until::Elapsed(Duration::from_secs(seconds))),
-            visitors(4 * cores.count(), names, round),
-            async |connection, visitor: &mut Visitor| visitor.log_in(connection).await,
-        );
+        let task = Task::at(server.address, Until::Elapsed(Duration::from_secs(seconds)));
+        let load = log_in(task, visitors(4 * cores.count(), names, round));
         let cost = server.processor_time().zip(before).map(|(after, before)| after - before);
         let granted = load.clients.iter().map(|visitor| visitor.granted).sum::<usize>() as f64;
         keep(login, granted / load.elapsed.as_secs_f64(), cost, granted);

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::PASSWORD;
 use crate::client::Connection;
+use crate::crowd::{self, Load, Task};
 use crate::session::Session;
 
 /// Somebody who logs in over and over, under one name after the other.
@@ -26,6 +27,11 @@ pub(crate) fn visitors(number: usize, names: usize, round: usize) -> Vec<Visitor
     (0..number).map(visitor).collect()
 }
 
+/// Lets all of them log in over and over.
+pub(crate) fn log_in(task: Task, visitors: Vec<Visitor>) -> Load<Visitor> {
+    crowd::run(task, visitors, async |connection, visitor: &mut Visitor| visitor.log_in(connection).await)
+}
+
 impl Visitor {
     /// What the client of this crate waits beyond `Retry-After`, so that not all come back in the same instant: a quarter to
     /// half of a second, by lot.
@@ -34,7 +40,7 @@ impl Visitor {
     }
 
     /// A login is granted, or else refused with a time after which to try again; that much is waited.
-    pub(crate) async fn log_in(&mut self, connection: &mut Connection) {
+    async fn log_in(&mut self, connection: &mut Connection) {
         // Names that no two visitors have at once, so that no account has more than its share of sessions.
         let name = (self.name + 1_009 * self.next) % self.names + 1;
         self.next += 1;
