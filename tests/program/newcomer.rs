@@ -44,6 +44,15 @@ fn processes_in(directory: &Path) -> Vec<String> {
         .collect()
 }
 
+/// Ends the program in good order, and its Postgres with it: one whose owner is killed goes on writing for a moment, into
+/// the directory that is being removed.
+#[track_caller]
+fn ends(program: &mut Program, signal: &str, directory: &Path) {
+    program.signal(signal);
+    assert!(program.wait().success(), "{}", program.log());
+    assert_eq!(processes_in(directory), [""; 0], "something is left running");
+}
+
 #[test]
 fn the_way_from_nothing_to_a_refreshed_token_is_three_lines() {
     let directory = directory();
@@ -78,12 +87,10 @@ fn the_way_from_nothing_to_a_refreshed_token_is_three_lines() {
     program.connect().send(&Request::get("/readyz")).expect(200);
 
     assert!(!processes_in(directory.path()).is_empty());
-    program.signal("TERM");
-    assert!(program.wait().success(), "{}", program.log());
-    assert_eq!(processes_in(directory.path()), [""; 0], "something is left running");
+    ends(&mut program, "TERM", directory.path());
 
     // The next start finds the users, the sessions and the secret as they were.
-    let again = Program::serve(directory.path(), &[BIND]);
+    let mut again = Program::serve(directory.path(), &[BIND]);
     assert_eq!(fs::read_to_string(&secret_file).unwrap(), secret);
     let token = format!("TOKEN={}", refreshed["access_token"].as_str().unwrap());
     let refresh = lines[2].replace(&program.address.to_string(), &again.address.to_string());
@@ -91,6 +98,7 @@ fn the_way_from_nothing_to_a_refreshed_token_is_three_lines() {
     assert_eq!(json(&printed[1])["session_id"], me["session_id"], "{printed:?}");
     let printed = type_in(directory.path(), &lines_to_try(&again.screen));
     assert_ne!(json(&printed[2])["user"]["id"], me["user_id"], "the lines suggest another user");
+    ends(&mut again, "TERM", directory.path());
 }
 
 /// Not every environment is text, and nobody asked for the variables that are not ours.
@@ -101,9 +109,7 @@ fn a_variable_of_somebody_elses_may_be_any_bytes() {
         [(OsStr::new(BIND.0), OsStr::new(BIND.1)), (OsStr::new("LS_COLORS"), OsStr::from_bytes(b"\xff\xfe"))];
     let mut program = Program::start(directory.path(), command(directory.path(), "serve", variables));
     program.connect().send(&Request::get("/readyz")).expect(200);
-    program.signal("INT");
-    assert!(program.wait().success(), "{}", program.log());
-    assert_eq!(processes_in(directory.path()), [""; 0]);
+    ends(&mut program, "INT", directory.path());
 }
 
 #[test]
