@@ -278,7 +278,8 @@ pub(crate) fn service(
     keyring: Arc<Keyring>,
     events: Arc<Events>,
 ) -> Result<Service, Error> {
-    let hasher = Hasher::new(config.hash_params).map_err(|error| Error::Internal(error.to_string()))?;
+    let hasher = Hasher::new(config.hash_params, config.hash_memory)
+        .map_err(|error| Error::Internal(error.to_string()))?;
     let hasher = match &config.hooks.foreign_verifier {
         Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
         None => hasher,

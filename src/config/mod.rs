@@ -219,7 +219,8 @@ setters! {
     database_pool: u32,
     /// Whether statements are prepared once per connection. Defaults to `true`; `false` behind PgBouncer before 1.21.
     prepared_statements: bool,
-    /// Bytes of memory that password hashing may use at once. Defaults to 256 MiB.
+    /// Bytes of memory that password hashing may use at once. Defaults to 256 MiB. A stored hash that needs more than one of
+    /// today's waits until there is room for it; one that needs more than all of this is computed alone.
     hash_memory: u64,
     /// The cost of a password hash. Defaults to (and is at least) Argon2id with 19 MiB, 2 passes, 1 lane.
     hash_params: HashParams,

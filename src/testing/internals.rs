@@ -182,9 +182,10 @@ impl Token {
 pub struct Passwords(Hasher);
 
 impl Passwords {
-    /// With the default parameters.
+    /// With the default parameters, one at a time.
     pub fn new() -> Passwords {
-        Passwords(or_panic("a hasher", Hasher::new(HashParams::default())))
+        let params = HashParams::default();
+        Passwords(or_panic("a hasher", Hasher::new(params, params.memory_bytes())))
     }
 
     /// Hashes under a new salt.

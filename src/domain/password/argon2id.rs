@@ -1,25 +1,23 @@
-//! Argon2id on memory that is kept from one hash to the next.
-//!
-//! Memory taken anew for each hash is kept by the allocator all the same, once for every thread that ever hashed: with a
-//! pool of blocking threads that is many times what the hashes of one moment need. Kept here it is as many pieces as there
-//! were hashes at once, and none has to be mapped and cleared again.
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//! Argon2id, in memory that is kept from one hash to the next.
 
 use argon2::password_hash::phc::{Output, ParamsString, Salt};
 use argon2::password_hash::{Error as PhcError, try_generate_salt};
-use argon2::{Algorithm, Argon2, Block, Error as Argon2Error, Params, PasswordHash, Version};
+use argon2::{Algorithm, Argon2, Block, Params, PasswordHash, Version};
+
+use super::memory::Memory;
 
 /// Hashes with some parameters; verifies and spends with any.
 pub(super) struct Argon2id {
     argon2: Argon2<'static>,
-    /// Memory that nobody uses just now, each piece enough for one hash with the parameters above.
-    idle: Mutex<Vec<Vec<Block>>>,
+    memory: Memory,
 }
 
 impl Argon2id {
-    pub(super) fn new(argon2: Argon2<'static>) -> Self {
-        Self { argon2, idle: Mutex::default() }
+    /// `budget` is what all hashes that run at once may take, in bytes.
+    pub(super) fn new(argon2: Argon2<'static>, budget: u64) -> Self {
+        let blocks = usize::try_from(budget).unwrap_or(usize::MAX) / Block::SIZE;
+        let memory = Memory::new(argon2.params().block_count(), blocks);
+        Self { argon2, memory }
     }
 
     /// Hashes under a new random salt of 16 bytes.
@@ -60,36 +58,9 @@ impl Argon2id {
     ) -> Result<Output, PhcError> {
         let mut buffer = [0; Output::MAX_LENGTH];
         let output = buffer.get_mut(..length).ok_or(PhcError::OutputSize)?;
-        let mut memory = self.take(argon2.params().block_count())?;
-        let hashed = argon2.hash_password_into_with_memory(password, salt, output, &mut memory);
-        self.put_back(memory);
-        hashed?;
+        let mut memory = self.memory.take(argon2.params().block_count())?;
+        argon2.hash_password_into_with_memory(password, salt, output, &mut *memory)?;
         Ok(Output::new(output)?)
-    }
-
-    /// An idle piece if it is large enough; what is larger than the rest is made for the one time.
-    fn take(&self, blocks: usize) -> Result<Vec<Block>, Argon2Error> {
-        let usual = self.argon2.params().block_count();
-        if blocks <= usual
-            && let Some(memory) = self.idle().pop()
-        {
-            return Ok(memory);
-        }
-        let (blocks, mut memory) = (blocks.max(usual), Vec::new());
-        memory.try_reserve_exact(blocks).map_err(|_| Argon2Error::OutOfMemory)?;
-        memory.resize(blocks, Block::default());
-        Ok(memory)
-    }
-
-    fn put_back(&self, memory: Vec<Block>) {
-        if memory.len() == self.argon2.params().block_count() {
-            self.idle().push(memory);
-        }
-    }
-
-    /// Nothing happens under this lock that could leave the list half changed.
-    fn idle(&self) -> MutexGuard<'_, Vec<Vec<Block>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -108,13 +79,13 @@ mod tests {
         Argon2::new(Algorithm::Argon2id, Version::default(), Params::new(memory_kib, 2, 1, None).unwrap())
     }
 
-    fn pieces(argon2id: &Argon2id) -> Vec<usize> {
-        argon2id.idle().iter().map(Vec::len).collect()
+    fn argon2id(memory_kib: u32) -> Argon2id {
+        Argon2id::new(argon2(memory_kib), 64 << 20)
     }
 
     #[test]
     fn used_memory_gives_the_same_hashes_as_fresh_memory() {
-        let (argon2id, plain) = (Argon2id::new(argon2(256)), argon2(256));
+        let (argon2id, plain) = (argon2id(256), argon2(256));
         for number in 0..4u8 {
             let password = [PASSWORD, &[number]].concat();
             let hash = argon2id.hash(&password).unwrap();
@@ -122,24 +93,14 @@ mod tests {
             let other = plain.hash_password(&password).unwrap();
             assert!(argon2id.verify(&password, &other).unwrap());
             assert!(!argon2id.verify(PASSWORD, &other).unwrap());
+            let dearer = argon2(1_024).hash_password(&password).unwrap();
+            assert!(argon2id.verify(&password, &dearer).unwrap());
         }
-    }
-
-    #[test]
-    fn one_hash_after_the_other_needs_the_memory_of_one() {
-        let argon2id = Argon2id::new(argon2(256));
-        let hash = argon2id.hash(PASSWORD).unwrap();
-        for _ in 0..8 {
-            thread::scope(|threads| {
-                threads.spawn(|| assert!(argon2id.verify(PASSWORD, &hash).unwrap()));
-            });
-        }
-        assert_eq!(pieces(&argon2id), [256]);
     }
 
     #[test]
     fn hashes_at_once_have_memory_of_their_own() {
-        let (argon2id, both) = (Argon2id::new(argon2(16_384)), Barrier::new(2));
+        let (argon2id, both) = (argon2id(16_384), Barrier::new(2));
         thread::scope(|threads| {
             for password in [&b"one"[..], b"other"] {
                 let (argon2id, both) = (&argon2id, &both);
@@ -152,16 +113,5 @@ mod tests {
                 });
             }
         });
-        assert!(matches!(pieces(&argon2id)[..], [16_384] | [16_384, 16_384]));
-    }
-
-    #[test]
-    fn memory_for_dearer_hashes_is_not_kept_and_cheaper_ones_use_what_is_there() {
-        let argon2id = Argon2id::new(argon2(256));
-        for memory_kib in [64, 1_024] {
-            let hash = argon2(memory_kib).hash_password(PASSWORD).unwrap();
-            assert!(argon2id.verify(PASSWORD, &hash).unwrap());
-        }
-        assert_eq!(pieces(&argon2id), [256]);
     }
 }

@@ -152,13 +152,15 @@ impl Default for HashParams {
 }
 
 impl Hasher {
-    /// A hasher with these parameters. Computes one hash, the dummy that logins of unknown users are verified against.
+    /// A hasher with these parameters, whose hashes of one moment take `memory` bytes at most: a stored hash that needs more
+    /// than one of today's waits until there is room. Computes one hash, the dummy that logins of unknown users are
+    /// verified against.
     ///
     /// # Errors
     ///
     /// [`HashError`] if that hash cannot be computed.
-    pub(crate) fn new(params: HashParams) -> Result<Self, HashError> {
-        let argon2id = Argon2id::new(params.argon2()?);
+    pub(crate) fn new(params: HashParams, memory: u64) -> Result<Self, HashError> {
+        let argon2id = Argon2id::new(params.argon2()?, memory);
         let dummy = argon2id.hash(b"the password of nobody")?;
         Ok(Self { params, argon2id, dummy, foreign: None })
     }
@@ -282,6 +284,7 @@ mod tests {
     use super::*;
 
     const RIGHT: &str = "correct horse battery staple";
+    const MEMORY: u64 = 256 << 20;
 
     /// `RIGHT` under m=64, t=1, p=1: cheap, and below the floor.
     fn weak_hash() -> String {
@@ -299,7 +302,7 @@ mod tests {
     }
 
     fn hasher() -> Hasher {
-        Hasher::new(HashParams::default()).unwrap()
+        Hasher::new(HashParams::default(), MEMORY).unwrap()
     }
 
     #[test]
@@ -356,7 +359,7 @@ mod tests {
         assert_eq!(hasher.verify(&password(RIGHT), Some(&stored)), Verification::Correct { rehash: true });
         assert_eq!(hasher.verify(&password("wrong"), Some(&stored)), Verification::Wrong);
 
-        let raised = Hasher::new(HashParams::new(19_456, 3, 1).unwrap()).unwrap();
+        let raised = Hasher::new(HashParams::new(19_456, 3, 1).unwrap(), MEMORY).unwrap();
         let floor = hasher.hash(&password(RIGHT)).unwrap();
         assert_eq!(raised.verify(&password(RIGHT), Some(&floor)), Verification::Correct { rehash: true });
         let strong = raised.hash(&password(RIGHT)).unwrap();
@@ -423,7 +426,7 @@ mod tests {
     #[test]
     fn an_unknown_user_costs_one_hash_with_the_current_parameters() {
         for params in [HashParams::default(), HashParams::new(20_000, 3, 2).unwrap()] {
-            let hasher = Hasher::new(params).unwrap();
+            let hasher = Hasher::new(params, MEMORY).unwrap();
             assert_eq!(HashParams::of_stored(&hasher.dummy), Some(params));
             let stored = hasher.hash(&password(RIGHT)).unwrap();
             assert!(matches!(hasher.plan(None), Plan::Dummy(Verification::Wrong)));

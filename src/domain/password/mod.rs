@@ -2,6 +2,7 @@
 
 mod argon2id;
 pub(crate) mod hash;
+mod memory;
 pub(crate) mod policy;
 
 use std::fmt;
