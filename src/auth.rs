@@ -256,7 +256,8 @@ fn state(
     verifier: Verifier,
     announcer: Announcer,
 ) -> Result<State, Error> {
-    let jobs = Jobs::start(config.database_pool, hashing_permits(config), Arc::clone(&service));
+    let (hashes, patience) = (hashing_permits(config), config.hashing_patience);
+    let jobs = Jobs::start(config.database_pool, hashes, patience, Arc::clone(&service));
     Ok(State {
         service,
         verifier,

@@ -102,6 +102,8 @@ pub struct AuthConfig {
     pub(crate) poll_interval: Duration,
     /// How long a transaction may take. Fixed, but in tests.
     pub(crate) transaction_limit: Duration,
+    /// How long a password waits for its turn to be hashed. Fixed, but in tests.
+    pub(crate) hashing_patience: Duration,
 }
 
 impl AuthConfig {
@@ -147,6 +149,7 @@ impl AuthConfig {
             hooks: Hooks::default(),
             poll_interval: Duration::from_secs(1),
             transaction_limit: TRANSACTION_LIMIT,
+            hashing_patience: Duration::from_secs(2),
         }
     }
 }

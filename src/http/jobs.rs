@@ -40,8 +40,13 @@ pub(crate) struct Jobs {
 }
 
 impl Jobs {
-    /// Starts the threads. `hashes` are computed at once.
-    pub(crate) fn start(connections: u32, hashes: usize, service: Arc<Service>) -> io::Result<Self> {
+    /// Starts the threads. `hashes` are computed at once, and others wait as long as `patience`.
+    pub(crate) fn start(
+        connections: u32,
+        hashes: usize,
+        patience: Duration,
+        service: Arc<Service>,
+    ) -> io::Result<Self> {
         let together = service.refreshes_together();
         let shared = usize::try_from(connections.saturating_sub(together.into())).unwrap_or(1);
         // More would not keep more cores busy, only the database. A few at least, for a database that is far away.
@@ -51,7 +56,7 @@ impl Jobs {
             attempts: database("attempts", attempts),
             // Of very few connections there may be too little for all: then jobs wait in the pool.
             database: database("database", shared.saturating_sub(attempts).max(1)),
-            hashing: hashing(hashes)?,
+            hashing: hashing(hashes, patience)?,
         })
     }
 
@@ -82,9 +87,8 @@ fn database(name: &'static str, jobs: usize) -> Gate {
     Gate::new(name, limits, Threads::Blocking)
 }
 
-/// On threads of their own; a queue longer than what its patience can serve would only waste it.
-fn hashing(jobs: usize) -> io::Result<Gate> {
-    let patience = Duration::from_secs(2);
+/// On threads of their own; a queue longer than what two seconds of patience can serve would only waste it.
+fn hashing(jobs: usize, patience: Duration) -> io::Result<Gate> {
     let limits = Limits { jobs, queue: jobs * 64, patience, deadline: patience + Duration::from_secs(3) };
     Ok(Gate::new("hashing", limits, Threads::Own(OwnThreads::start("authflow-hash", jobs)?)))
 }

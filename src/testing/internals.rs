@@ -321,6 +321,11 @@ pub fn limit_transactions(config: AuthConfig, limit: Duration) -> AuthConfig {
     AuthConfig { transaction_limit: limit, ..config }
 }
 
+/// Another patience of passwords that wait for their turn to be hashed.
+pub fn wait_for_hashing(config: AuthConfig, patience: Duration) -> AuthConfig {
+    AuthConfig { hashing_patience: patience, ..config }
+}
+
 /// The queue for hashing when it is full: whoever wants a place finds none, until this is dropped.
 pub struct FullQueue {
     _places: Vec<Place>,

@@ -3,12 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use actix_authflow::{AuthConfig, UserDraft};
+use actix_authflow::UserDraft;
+use actix_authflow::testing::internals::wait_for_hashing;
 use actix_web::rt::net::TcpStream;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 
-use crate::support::{Browser, PASSWORD, TestApp, eventually};
+use crate::support::{Browser, PASSWORD, TestApp, USUAL_PATIENCE, eventually};
 
 /// A check of passwords that takes until it is let go: the host's hook, in place of a slow hash.
 #[derive(Clone, Default)]
@@ -35,8 +36,8 @@ impl Slow {
 /// One connection, and memory for one hash at a time.
 async fn app_with(slow: &Slow) -> TestApp {
     let slow = slow.clone();
-    let app = TestApp::with(|config: AuthConfig| {
-        config
+    let app = TestApp::with(|config| {
+        wait_for_hashing(config, USUAL_PATIENCE)
             .database_pool(1)
             .hash_memory(20 << 20)
             .verify_foreign_hash(move |stored, _| (stored == "slow").then(|| slow.verify()))

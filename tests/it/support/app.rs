@@ -5,6 +5,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 
 use actix_authflow::testing::TestDatabase;
+use actix_authflow::testing::internals::wait_for_hashing;
 use actix_authflow::{Auth, AuthConfig, Authenticated, ServerSecret, Transport};
 use actix_web::dev::ServerHandle;
 use actix_web::rt::System;
@@ -12,6 +13,8 @@ use actix_web::{App, HttpResponse, HttpServer, Responder, web};
 use diesel::pg::PgConnection;
 use serde_json::json;
 use uuid::Uuid;
+
+use super::PATIENCE;
 
 /// The master secret of every application that does not choose another.
 pub(crate) const SECRET: &str = "9mZ2vQ4tXb7LwKc1RyHn6GsJ0pDfAeUo";
@@ -151,8 +154,9 @@ impl Drop for TestApp {
 }
 
 /// The defaults, but for a pool that leaves room for other tests.
+/// Passwords wait for as long as it takes: on a busy machine hashes, which give way to everything else, may take seconds.
 fn basic(url: &str) -> AuthConfig {
-    AuthConfig::new(url, secret(SECRET)).database_pool(4)
+    wait_for_hashing(AuthConfig::new(url, secret(SECRET)).database_pool(4), PATIENCE)
 }
 
 fn routes(auth: &Auth) -> impl FnOnce(&mut web::ServiceConfig) {

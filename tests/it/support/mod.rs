@@ -21,6 +21,8 @@ pub(crate) use raw::raw;
 
 /// How long a test waits for what should take a moment. Long, because the machine may be busy with other tests.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long passwords wait for their turn outside tests.
+pub(crate) const USUAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Waits until `condition` holds.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {

@@ -3,11 +3,12 @@
 use std::sync::{Arc, Condvar, Mutex};
 
 use actix_authflow::UserDraft;
+use actix_authflow::testing::internals::wait_for_hashing;
 use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 
-use crate::support::{Browser, PASSWORD, TestApp, eventually};
+use crate::support::{Browser, PASSWORD, TestApp, USUAL_PATIENCE, eventually};
 
 /// A password check that goes on until it is let go.
 #[derive(Clone, Default)]
@@ -37,7 +38,7 @@ impl Slow {
 async fn busy(slow: &Slow) -> TestApp {
     let check = slow.clone();
     let app = TestApp::with(|config| {
-        config
+        wait_for_hashing(config, USUAL_PATIENCE)
             .hash_memory(20 << 20)
             .verify_foreign_hash(move |stored, _| (stored == "slow").then(|| check.verify()))
     })
