@@ -1,12 +1,13 @@
 //! The table of events, written in the background: no request waits for it.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::mem::{Discriminant, discriminant};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use uuid::Uuid;
 
-use crate::domain::event::{EventKind, SecurityEvent, Severity};
+use crate::domain::event::{EventKind, SecurityEvent};
 use crate::meters::{self, Task};
 use crate::store::{Store, StoreError};
 
@@ -14,9 +15,9 @@ use crate::store::{Store, StoreError};
 const QUEUE: usize = 8_192;
 /// How many are written at once.
 const BATCH: usize = 500;
-/// How many refusals after too many attempts are stored in a second. They cost whoever causes them nothing, and the table
-/// should not be full of them.
-const THROTTLED: u32 = 10;
+/// How many events of each kind that costs nothing are stored in a second: whoever can cause any number of them must not fill
+/// the table, nor the queue that other events need.
+const FREE: u32 = 10;
 /// How long the writer waits before it tries again.
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long the end of a process waits for the last events to be written.
@@ -34,8 +35,8 @@ struct State {
     events: VecDeque<SecurityEvent>,
     /// How many were not stored since that was last logged.
     dropped: u64,
-    /// The second of the last refusal after too many attempts, and how many there were in it.
-    throttled: (i64, u32),
+    /// The second of the last event that cost nothing, and how many of each kind there were in it.
+    free: (i64, HashMap<Discriminant<EventKind>, u32>),
     /// No more is taken in.
     closed: bool,
     /// Nothing more is written.
@@ -48,13 +49,13 @@ pub(crate) struct EventWriter {
 }
 
 impl EventQueue {
-    /// Puts an event in the queue, or counts it as dropped. Frequent details are not for the table.
+    /// Puts an event in the queue, or counts it as dropped. Of those that cost nothing there is a sample.
     pub(super) fn push(&self, event: &SecurityEvent) {
-        if event.kind.severity() == Severity::Detail {
+        let mut state = self.state();
+        if event.kind.is_free() && !state.samples(event) {
             return;
         }
-        let mut state = self.state();
-        if state.closed || state.events.len() >= QUEUE || !state.admits(event) {
+        if state.closed || state.events.len() >= QUEUE {
             state.dropped += 1;
             meters::event_dropped();
             return;
@@ -101,16 +102,17 @@ impl EventQueue {
 }
 
 impl State {
-    fn admits(&mut self, event: &SecurityEvent) -> bool {
-        if !matches!(event.kind, EventKind::Throttled { .. }) {
-            return true;
-        }
+    /// Whether this is among the first of its kind in its second.
+    fn samples(&mut self, event: &SecurityEvent) -> bool {
         let second = event.time.timestamp();
-        if self.throttled.0 != second {
-            self.throttled = (second, 0);
+        let (last, counts) = &mut self.free;
+        if *last != second {
+            *last = second;
+            counts.clear();
         }
-        self.throttled.1 += 1;
-        self.throttled.1 <= THROTTLED
+        let count = counts.entry(discriminant(&event.kind)).or_default();
+        *count += 1;
+        *count <= FREE
     }
 }
 
@@ -173,17 +175,20 @@ mod tests {
     }
 
     #[test]
-    fn details_and_floods_of_refusals_are_not_for_the_table() {
+    fn of_what_costs_nothing_there_is_a_sample_of_each_kind() {
         let queue = EventQueue::default();
         let throttled = EventKind::Throttled { reason: AttemptBudget::Address, retry_after: 1 };
-        queue.push(&event(0, EventKind::RefreshRetried { reason: Retry::SameToken }));
+        let retried = EventKind::RefreshRetried { reason: Retry::SameToken };
         for second in [1, 1, 2] {
             for _ in 0..8 {
                 queue.push(&event(second, throttled.clone()));
+                queue.push(&event(second, retried.clone()));
             }
         }
+        queue.push(&event(2, EventKind::RefreshTokenReused));
         let (batch, dropped) = queue.take().unwrap();
-        assert_eq!((batch.len(), dropped), (10 + 8, 6));
+        assert_eq!((batch.len(), dropped), (2 * (10 + 8) + 1, 0));
+        assert_eq!(batch.last().unwrap().kind, EventKind::RefreshTokenReused);
     }
 
     #[test]

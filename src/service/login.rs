@@ -1,5 +1,7 @@
 //! Login, in three steps so that no connection is held while the password is hashed.
 
+use secrecy::SecretString;
+
 use super::attempts::Reservation;
 use super::error::{Rejected, ServiceError};
 use super::issue::Admitted;
@@ -69,13 +71,16 @@ impl Service {
     pub(crate) fn check_password(
         &self,
         credentials: Option<Credentials>,
-        password: &NormalizedPassword,
+        password: &SecretString,
     ) -> Outcome<Authenticated> {
         let stored = credentials.as_ref().and_then(|credentials| credentials.password_hash.as_deref());
-        let verification = self.hasher.verify(password, stored);
+        // One that is too long is nobody's, whoever asks.
+        let password = NormalizedPassword::for_verification(password);
+        let verification =
+            password.as_ref().map_or(Verification::Wrong, |password| self.hasher.verify(password, stored));
         let (user, failure) = match (credentials, verification) {
             (Some(credentials), Verification::Correct { rehash }) => {
-                let rehash = rehash.then(|| self.hash(password)).transpose();
+                let rehash = password.filter(|_| rehash).map(|password| self.hash(&password)).transpose();
                 return Outcome::from(rehash.map(|rehash| Authenticated { credentials, rehash }));
             }
             (Some(credentials), verification) => {

@@ -235,6 +235,17 @@ impl EventKind {
         }
     }
 
+    /// Whether it costs nothing to whoever causes it: no attempt, no session, no token. There may be any number of these.
+    pub(crate) fn is_free(&self) -> bool {
+        matches!(
+            self,
+            Self::RefreshRetried { .. }
+                | Self::TokenMismatch { .. }
+                | Self::Throttled { .. }
+                | Self::OriginRejected { .. }
+        )
+    }
+
     /// How much it calls for attention.
     pub fn severity(&self) -> Severity {
         match self {

@@ -4,13 +4,11 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 use super::Credentials;
-use crate::domain::event::{CredentialFailure, Fact};
-use crate::domain::password::NormalizedPassword;
 use crate::domain::throttle::Network;
 use crate::http::answer;
 use crate::http::attempt::Attempt;
 use crate::http::body::Command;
-use crate::http::error::{AuthError, ErrorCode};
+use crate::http::error::AuthError;
 use crate::http::state::State;
 use crate::service::Service;
 use crate::service::login::LoginAttempt;
@@ -24,15 +22,10 @@ pub(super) async fn login(
     let client = state.client(&request);
     let session = input.session_request(&state, &request)?;
     let device = input.device(&state, &request);
-    // Too long to be anybody's password, whoever asks.
-    let Some(password) = NormalizedPassword::for_verification(&input.password) else {
-        state.report(&request, Fact::login_failed(None, CredentialFailure::WrongPassword));
-        return Err(ErrorCode::InvalidCredentials.into());
-    };
     let login = LoginAttempt { email: input.email, network: client.address().map(Network::of), device };
     let begin = move |service: &Service| service.begin_login(&login);
     let (credentials, attempt) = Attempt::begin(&state, client, begin).await?;
-    let check = move |service: &Service| service.check_password(credentials, &password);
+    let check = move |service: &Service| service.check_password(credentials, &input.password);
     let (authenticated, attempt) = attempt.check(check).await?;
     let grant = attempt.succeed(move |service| service.log_in(&authenticated, &session)).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookies))

@@ -53,7 +53,7 @@ async fn a_refused_login_says_why_and_never_who_was_guessed_at() {
     let long = "x".repeat(5_000);
     for (name, password, user, expected) in [
         ("alice", NEW, Some(&users[0]), "wrong_password"),
-        ("alice", &long, None, "wrong_password"),
+        ("alice", &long, Some(&users[0]), "wrong_password"),
         ("bob", PASSWORD, Some(&users[1]), "no_password"),
         ("carol", PASSWORD, Some(&users[2]), "unusable_hash"),
         ("dave", PASSWORD, None, "no_account"),

@@ -41,6 +41,7 @@ async fn what_happens_is_stored_in_order_with_all_that_is_known() {
         "logged_in client 127.0.0.1".to_owned(),
         "user_created client 127.0.0.1".to_owned(),
         "logged_in client 127.0.0.1".to_owned(),
+        "refresh_retried same_token client 127.0.0.1".to_owned(),
         format!("token_mismatch client 127.0.0.1 {{\"refresh_session_id\": \"{session}\"}}"),
         "session_ended logged_out client 127.0.0.1".to_owned(),
         "user_disabled application".to_owned(),
@@ -54,7 +55,7 @@ async fn what_happens_is_stored_in_order_with_all_that_is_known() {
                AND occurred_at BETWEEN now() - interval '1 minute' AND now() + interval '1 second'",
             browser.user()
         )),
-        2
+        3
     );
     let keys = "SELECT count(*) AS value FROM authflow.events WHERE details ? 'kid' AND reason = 'signing'";
     assert_eq!(app.db_count(keys), 1);

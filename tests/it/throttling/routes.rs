@@ -13,6 +13,21 @@ async fn change(browser: &mut Browser, current: &str, new: &str) -> Answer {
     browser.send(request.json(&json!({ "current_password": current, "new_password": new }))).await
 }
 
+/// It costs no hash, so nothing else would hold it back.
+#[actix_web::test]
+async fn a_password_that_nobody_can_have_is_counted_like_any_other() {
+    let app = TestApp::start().await;
+    Browser::signed_up(&app, "alice@example.com").await;
+    for email in ["alice@example.com", "nobody@example.com"] {
+        let guess = async || Browser::new(&app).login_with(email, &"x".repeat(1_025)).await;
+        for _ in 0..5 {
+            guess().await.refused(401, "invalid_credentials");
+        }
+        throttled(guess().await);
+    }
+    assert_eq!(app.db_attempts("address"), 10);
+}
+
 async fn register_from(app: &TestApp, address: &str, email: &str) -> Answer {
     let mut client = Browser::new(app);
     let request = client.request(Method::POST, "/auth/register").header("X-Forwarded-For", address);
