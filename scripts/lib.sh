@@ -230,6 +230,11 @@ do_without() {
     esac
 }
 
+# again <command>...: runs it, and twice more at most if it fails. For what comes over the network.
+again() {
+    "$@" || { sleep 5; "$@"; } || { sleep 20; "$@"; }
+}
+
 # For what needs a browser: finds one, installs what drives it, and builds the program with the features of the other tests,
 # so that nothing is built twice.
 prepare_browser() {
@@ -242,7 +247,7 @@ prepare_browser() {
     # These bring no browser and have no dependencies: their versions are all that there is to lock.
     if ! npm ls --prefix tests/browser --silent >/dev/null 2>&1; then
         say "npm install, into tests/browser/node_modules"
-        npm install --prefix tests/browser --silent --no-audit --no-fund --no-package-lock
+        again npm install --prefix tests/browser --silent --no-audit --no-fund --no-package-lock
     fi
     say "cargo test --no-run --test program"
     cargo test --quiet --no-run --features "testing$FEATURES" --test program

@@ -25,4 +25,5 @@ guard=$!
 wait "$program"
 code=$?
 kill -s TERM "$guard" 2>/dev/null
+wait "$guard" 2>/dev/null
 exit "$code"

@@ -71,7 +71,7 @@ async function barriers() {
 
 describe("the page of a demo", () => {
   before(async () => {
-    program = await Program.start({ AUTHFLOW_ACCESS_TTL: "1s", AUTHFLOW_REFRESH_GRACE: "3s" }, ["--demo"]);
+    program = await Program.start({ AUTHFLOW_ACCESS_TTL: "3s", AUTHFLOW_REFRESH_GRACE: "3s" }, ["--demo"]);
     browser = await startBrowser();
   });
   after(async () => {
@@ -123,6 +123,7 @@ describe("the page of a demo", () => {
     await presentCopy(0);
     await wireShows(["POST /auth/refresh", "200"]);
     await shows("#chain .bead", ["0", "1"]);
+    await pause(LATER);
     await expired();
     await page.locator("#call").click();
     await wireShows(["401 refresh_token_reused", "The session has ended"]);
@@ -180,6 +181,7 @@ describe("the page of a demo", () => {
       assert.deepEqual(await barriers(), []);
       await pause(LATER);
       await presentCopy(0);
+      await wireShows(["POST /auth/refresh", "401 refresh_token_reused"]);
       await page.locator("#call").click();
       await wireShows(["The session has ended"]);
       assert.deepEqual(await barriers(), []);

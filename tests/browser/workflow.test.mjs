@@ -60,13 +60,13 @@ describe("in a browser", { concurrency: true }, () => {
     assert.equal(await sessionOf(person.tab), null);
     assert.equal(await storedJwt(person.tab), undefined);
     assert.equal(await person.cookie(), undefined);
-    const rows = `SELECT 1 FROM authflow.refresh_tokens WHERE session_id = '${person.session.id}'`;
-    assert.deepEqual(await site.program.query(rows), []);
     const code = await person.tab.evaluate(async (jwt) => {
       const answer = await fetch("/api/me", { headers: { Authorization: `Bearer ${jwt}` } });
       return (await answer.json()).code;
     }, used);
     assert.equal(code, "session_revoked");
+    const rows = `SELECT 1 FROM authflow.refresh_tokens WHERE session_id = '${person.session.id}'`;
+    assert.deepEqual(await site.program.query(rows), []);
     assert.deepEqual((await changesOf(person.tab)).map(({ type, code }) => [type, code]).at(-1), ["ended", "logged_out"]);
   });
 });

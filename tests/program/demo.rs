@@ -9,7 +9,9 @@ use crate::http::{Reply, Request};
 use crate::served::{Served, cookie, registration};
 
 const LONG_WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "5m");
-const SHORT_WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "1s");
+const SHORT_WINDOW: (&str, &str) = ("AUTHFLOW_REFRESH_GRACE", "3s");
+/// Longer than that.
+const LATER: Duration = Duration::from_millis(3_200);
 
 /// A browser that has just registered with a demo.
 struct Demo {
@@ -81,7 +83,7 @@ fn the_chain_is_told_in_numbers_and_times() {
     demo.refresh().expect(200);
     demo.refresh().expect(200); // younger than the window: the same one again
     let chain = demo.chain();
-    assert_eq!(chain["window_seconds"], 1);
+    assert_eq!(chain["window_seconds"], 3);
     assert_eq!(demo.generations(), [0, 1]);
     let presentations: Vec<_> = chain["presentations"].as_array().unwrap().iter().collect();
     for (presentation, (presented, received)) in presentations.iter().zip([(0, 1), (1, 1)]) {
@@ -109,7 +111,7 @@ fn a_copy_that_comes_within_the_window_gets_the_same_successor() {
 fn a_copy_that_comes_later_ends_the_session() {
     let mut demo = Demo::with(&[SHORT_WINDOW]);
     demo.refresh().expect(200);
-    sleep(Duration::from_millis(1_200));
+    sleep(LATER);
     assert_eq!(outcome(demo.replay(0)), (401, json!("refresh_token_reused"), Value::Null));
     demo.refresh().problem(401, "session_revoked");
     // The page can still show why.
@@ -120,7 +122,7 @@ fn a_copy_that_comes_later_ends_the_session() {
 fn a_thief_who_is_quicker_is_given_away_by_the_owner() {
     let mut demo = Demo::with(&[SHORT_WINDOW]);
     assert_eq!(outcome(demo.replay(0)), (200, Value::Null, json!(1)));
-    sleep(Duration::from_millis(1_200));
+    sleep(LATER);
     demo.refresh().problem(401, "refresh_token_reused");
     assert_eq!(outcome(demo.replay(1)), (401, json!("session_revoked"), Value::Null));
 }

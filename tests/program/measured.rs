@@ -64,7 +64,7 @@ fn workflow(served: &mut Served) {
     served.send(&refresh(&second)).expect(200);
     served.send(&refresh(&second).without("Authorization")).problem(401, "access_token_required");
     served.send(&refresh(&second).header("Origin", "https://evil.example")).problem(403, "csrf_rejected");
-    sleep(Duration::from_millis(1_200));
+    sleep(Duration::from_millis(3_200));
     served.send(&refresh(&first)).problem(401, "refresh_token_reused");
     served.send(&refresh(&second)).problem(401, "session_revoked");
     served.send(&Request::get("/api/me").bearer(&jwt)).problem(401, "session_revoked");
@@ -83,7 +83,7 @@ const COUNTERS: [&str; 7] = [
 
 #[test]
 fn what_happens_is_counted_once() {
-    let mut served = Served::with(&[METRICS, ("AUTHFLOW_REFRESH_GRACE", "1s")]);
+    let mut served = Served::with(&[METRICS, ("AUTHFLOW_REFRESH_GRACE", "3s")]);
     let address = address(&served);
     assert_eq!(
         counted(&scrape(address), &COUNTERS[..3]),

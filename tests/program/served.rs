@@ -204,7 +204,7 @@ fn a_request_under_way_is_answered_before_the_end() {
         "POST /auth/register HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nConnection: close\r\n";
     write!(stream, "{head}Content-Length: {}\r\n\r\n{first}", body.len()).unwrap();
     // An answer to a later request shows that this one has been taken on, on whichever worker.
-    served.send(&Request::get("/healthz")).expect(200);
+    served.program.connect().send(&Request::get("/healthz")).expect(200);
     served.program.signal("TERM");
     std::thread::sleep(std::time::Duration::from_millis(300));
     stream.write_all(rest.as_bytes()).unwrap();

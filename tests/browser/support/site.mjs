@@ -3,7 +3,7 @@
 import { randomUUID } from "node:crypto";
 
 import { startBrowser } from "./browser.mjs";
-import { Program, pause } from "./program.mjs";
+import { Program, eventually, pause } from "./program.mjs";
 import { Wire } from "./wire.mjs";
 
 export const PASSWORD = "correct horse battery staple";
@@ -32,8 +32,17 @@ export class Site {
     if (script) await context.addInitScript(script);
     const person = new Person(context, wire, wire.url(`/tab?storage=${storage}`, host));
     person.tabs = await Promise.all(Array.from({ length: tabs }, () => person.open()));
-    person.session = await person.tab.evaluate((credentials) => auth.register(credentials), person.credentials);
+    person.session = await this.#register(person);
     return person;
+  }
+
+  /** Many register at the same time, and a busy machine asks some of them back before it has begun anything. */
+  async #register({ tab, credentials }) {
+    const register = (credentials) =>
+      auth.register(credentials).catch((error) => {
+        if (error.code !== "overloaded") throw error;
+      });
+    return eventually("there is room to register", () => tab.evaluate(register, credentials));
   }
 
   async close() {

@@ -120,6 +120,7 @@ async fn what_an_asynchronous_standby_never_received_ends_its_session() {
     let mut quiet = Browser::signed_up(&nodes[0], "bob@example.com").await;
     let mut left = Browser::signed_up(&nodes[0], "carol@example.com").await;
     let behind = ahead.clone();
+    pair = pair.work(Pair::await_standby).await;
     pair = pair.work(Pair::cut_off_standby).await;
     ahead.refresh().await.expect(200);
     let returning = left.clone();

@@ -122,6 +122,14 @@ impl Pair {
         );
     }
 
+    /// Until the standby has all that has been committed so far.
+    pub(super) fn await_standby(&mut self) {
+        let so_far = word(&mut self.first.connect(), "SELECT pg_current_wal_lsn()::text AS value");
+        self.await_in_first(&format!(
+            "SELECT count(*) AS value FROM pg_stat_replication WHERE flush_lsn >= '{so_far}'"
+        ));
+    }
+
     /// The standby receives nothing from now on.
     pub(super) fn cut_off_standby(&mut self) {
         let mut second = self.second();

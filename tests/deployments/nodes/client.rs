@@ -33,15 +33,19 @@ fn is_answer(answer: &Answer) -> bool {
 impl Client {
     pub(super) async fn sign_up(base: &str, number: usize) -> Client {
         let mut browser = Browser::at_url(base);
-        let email = format!("user{number}@example.com");
-        // Many sign up at once, and a busy machine asks some of them back.
-        loop {
-            let answer = browser.register(&email).await;
+        let (mut email, mut attempt) = (String::new(), 0);
+        // Many sign up at once, and a busy machine asks some of them back: under another name, because who got no answer may
+        // have the first one all the same.
+        while email.is_empty() {
+            let wanted = format!("user{number}.{attempt}@example.com");
+            let answer = browser.register(&wanted).await;
             if is_answer(&answer) {
                 answer.expect(201);
-                break;
+                email = wanted;
+            } else {
+                attempt += 1;
+                time::sleep(PAUSE).await;
             }
-            time::sleep(PAUSE).await;
         }
         let tokens = vec![browser.refresh_token.clone().unwrap()];
         Client {

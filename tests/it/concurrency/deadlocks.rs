@@ -18,6 +18,9 @@ async fn log_out_everywhere(mut browser: Browser) {
 async fn who_gives_way_in_a_deadlock_tries_again() {
     let app = TestApp::start().await;
     let wire = Proxy::to(app.database_url());
+    // Found well before the time is up that the request has.
+    let database = app.db_texts("SELECT current_database()::text AS value").remove(0).unwrap();
+    app.db_execute(&format!("ALTER DATABASE {database} SET deadlock_timeout = '100ms'"));
     let node = app.node_at(wire.url(), |config| config).await;
     let browser = Browser::signed_up(&app, "alice@example.com").await.at(&node);
     let session = browser.session();

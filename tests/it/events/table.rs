@@ -114,7 +114,7 @@ async fn the_end_of_a_node_waits_until_the_rest_is_written() {
     let unlocking = std::thread::spawn({
         let unlocked = Arc::clone(&unlocked);
         move || {
-            std::thread::sleep(Duration::from_millis(300));
+            std::thread::sleep(Duration::from_millis(50));
             unlocked.store(true, Ordering::SeqCst);
             lock.batch_execute("COMMIT").unwrap();
         }

@@ -126,7 +126,7 @@ async fn a_listener_that_was_cut_comes_back_and_reads_what_it_missed() {
     assert_eq!(app.db_execute(cut), 1);
 
     is_refused(&browsers[0], &other).await;
-    assert!(other.auth.revocation_status().listening);
+    eventually("it listens again", async || other.auth.revocation_status().listening).await;
     browsers[1].clone().logout().await.expect(204);
     is_refused(&browsers[1], &other).await;
 }
@@ -257,7 +257,8 @@ async fn a_node_that_is_stopped_hangs_up() {
     let other = app.node(|config| config.listen_url(url)).await;
     let connected =
         || app.db_count("SELECT count(*) AS value FROM pg_stat_activity WHERE application_name = 'stopped'");
-    assert_eq!(connected(), 1);
+    // The connection that a listener tries itself out with may still be hanging up.
+    eventually("one is left", async || connected() == 1).await;
     drop(other);
     eventually("the connection is gone", async || connected() == 0).await;
 }

