@@ -31,21 +31,31 @@ pub(crate) struct Load<T> {
     /// The clients as they are now.
     pub(crate) clients: Vec<T>,
     pub(crate) elapsed: Duration,
-    /// How long each step took; of a client that keeps a pace, from the time at which it was due.
+    /// How long each step took, from the moment that [`Schedule::next`] tells.
     pub(crate) latencies: Vec<Duration>,
 }
 
+/// What the timer may be late by: it goes in steps of a millisecond, and wakes nobody before the next of them.
+const TIMER_STEP: Duration = Duration::from_millis(2);
+
+/// When the steps of one client are due.
+struct Schedule {
+    first: Instant,
+    pace: Option<Duration>,
+}
+
 /// Lets every client take step after step, on a connection of its own. They are spread over as many threads as there are
-/// cores.
+/// cores; where they keep a pace, their first steps are spread over it, so that they do not stand in each other's way.
 pub(crate) fn run<T: Send + 'static>(
     task: Task,
     clients: Vec<T>,
     step: impl AsyncFn(&mut Connection, &mut T) + Send + Sync + 'static,
 ) -> Load<T> {
     let threads = available_parallelism().map_or(1, usize::from).min(clients.len());
-    let mut shares: Vec<Vec<T>> = (0..threads).map(|_| Vec::new()).collect();
-    for (number, client) in clients.into_iter().enumerate() {
-        shares[number % threads].push(client);
+    let between = task.pace.unwrap_or_default() / u32::try_from(clients.len()).unwrap();
+    let mut shares: Vec<Vec<(Duration, T)>> = (0..threads).map(|_| Vec::new()).collect();
+    for (number, client) in (0..).zip(clients) {
+        shares[number as usize % threads].push((between * number, client));
     }
     let (start, step) = (Arc::new(Barrier::new(threads)), Arc::new(step));
     let running = shares.into_iter().map(|share| {
@@ -65,24 +75,24 @@ pub(crate) fn run<T: Send + 'static>(
 
 async fn run_share<T: Send + 'static>(
     task: Task,
-    clients: Vec<T>,
+    clients: Vec<(Duration, T)>,
     start: &Barrier,
     step: &Arc<impl AsyncFn(&mut Connection, &mut T) + Send + Sync + 'static>,
 ) -> Load<T> {
     let mut connected = Vec::new();
-    for client in clients {
-        connected.push((Connection::open(task.address).await, client));
+    for (delay, client) in clients {
+        connected.push((Connection::open(task.address).await, delay, client));
     }
     start.wait();
     let start = Instant::now();
-    let running = connected.into_iter().map(|(mut connection, mut client)| {
-        let step = Arc::clone(step);
+    let running = connected.into_iter().map(|(mut connection, delay, mut client)| {
+        let (step, schedule) = (Arc::clone(step), Schedule { first: start + delay, pace: task.pace });
         actix_web::rt::spawn(async move {
             let mut latencies = Vec::new();
             while task.until.wants_more(start, latencies.len()) {
-                let due = task.due(start, latencies.len()).await;
+                let begun = schedule.next(latencies.len()).await;
                 step(&mut connection, &mut client).await;
-                latencies.push(due.elapsed());
+                latencies.push(begun.elapsed());
             }
             (client, latencies)
         })
@@ -103,13 +113,21 @@ impl Task {
     pub(crate) fn at(address: SocketAddr, until: Until) -> Self {
         Self { address, until, pace: None }
     }
+}
 
-    /// Waits until the next step is due, and says when that was. A late answer delays no later step's clock.
-    async fn due(&self, start: Instant, done: usize) -> Instant {
+impl Schedule {
+    /// Waits until the next step is due, and says from when it counts: from when it was due, so that whoever has waited
+    /// behind a late answer counts that too. Only a client that was idle, and whose timer woke it no later than timers do,
+    /// counts from the moment at which it sends: how exact our clock is says nothing of the server.
+    async fn next(&self, done: usize) -> Instant {
         let Some(pace) = self.pace else { return Instant::now() };
-        let due = start + pace * u32::try_from(done).unwrap();
+        let due = self.first + pace * u32::try_from(done).unwrap();
+        if Instant::now() >= due {
+            return due;
+        }
         sleep_until(due.into()).await;
-        due
+        let now = Instant::now();
+        if now - due <= TIMER_STEP { now } else { due }
     }
 }
 
