@@ -81,14 +81,15 @@ fn rates(figures: &Figures) -> Lines<'static> {
     Lines { title: "Refreshes per second by 16 clients", x: "round", y: "per second", series: series.into() }
 }
 
-/// From the start of the process to the moment at which it listens.
+/// From the start of the process to the moment at which it listens; how long it takes to stop is not counted.
 fn start_times(figures: &mut Figures, database: &Database, name: &str) {
     for round in 0..figures.effort(7, 1) {
         let url =
             if name == "empty" { database.another(&format!("empty_{round}")) } else { database.url_of(name) };
         let start = Instant::now();
-        drop(ServerProcess::start("issuer", &[&url]));
+        let server = ServerProcess::start("issuer", &[&url]);
         figures.keep("start", name, round, "ms", start.elapsed().as_secs_f64() * 1e3);
+        drop(server);
     }
 }
 
