@@ -76,14 +76,22 @@ impl Session {
         Self { id, access_token: None, refresh_token: refresh_token.to_owned(), generation }
     }
 
-    /// Presents both tokens. There must come the next generation and another access token.
+    /// Presents both tokens.
     pub(crate) async fn refresh(&mut self, connection: &mut Connection) {
-        let request = Request::post("/auth/refresh").header(COOKIE, format!("{NAME}{}", self.refresh_token));
-        let request = match &self.access_token {
-            Some(token) => request.header(AUTHORIZATION, format!("Bearer {token}")),
-            // As a page of the same site whose script has lost the access token.
-            None => request.header("Sec-Fetch-Site", "same-origin"),
-        };
+        let proof = format!("Bearer {}", self.access_token.as_deref().unwrap());
+        self.advance(connection, AUTHORIZATION.as_str(), &proof).await;
+    }
+
+    /// Presents the refresh token alone, as a page of the same site does whose script has lost the access token.
+    pub(crate) async fn refresh_alone(&mut self, connection: &mut Connection) {
+        self.advance(connection, "Sec-Fetch-Site", "same-origin").await;
+    }
+
+    /// There must come the next generation and another access token.
+    async fn advance(&mut self, connection: &mut Connection, name: &str, value: &str) {
+        let request = Request::post("/auth/refresh")
+            .header(COOKIE, format!("{NAME}{}", self.refresh_token))
+            .header(name, value);
         let next = Self::from(&connection.call(request.body(Full::default()).unwrap()).await);
         assert_eq!((next.id, next.generation), (self.id, self.generation + 1));
         assert_ne!(next.access_token, self.access_token);
