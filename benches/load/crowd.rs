@@ -1,14 +1,15 @@
 //! Many clients at once, each of which waits for its answer before it asks again.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Barrier};
+use std::sync::Arc;
 use std::thread::{self, available_parallelism};
 use std::time::{Duration, Instant};
 
 use actix_web::rt::System;
 use actix_web::rt::time::sleep_until;
+use tokio::sync::Barrier;
 
-use crate::client::Connection;
+use crate::client::{Connection, in_time};
 
 /// What a crowd is to do.
 #[derive(Clone, Copy)]
@@ -83,7 +84,7 @@ async fn run_share<T: Send + 'static>(
     for (delay, client) in clients {
         connected.push((Connection::open(task.address).await, delay, client));
     }
-    start.wait();
+    in_time("connections for all clients", start.wait()).await;
     let start = Instant::now();
     let running = connected.into_iter().map(|(mut connection, delay, mut client)| {
         let (step, schedule) = (Arc::clone(step), Schedule { first: start + delay, pace: task.pace });

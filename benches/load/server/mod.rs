@@ -4,13 +4,15 @@ mod apps;
 
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::dev::Server;
 use actix_web::rt::System;
 
+use crate::client::PATIENCE;
 use crate::figures::Figures;
 use crate::process;
 
@@ -37,9 +39,11 @@ impl ServerProcess {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().parse().expect("the server did not start");
+        let address = first_line(child.stdout.take().unwrap()).and_then(|line| line.trim().parse().ok());
+        let Some(address) = address else {
+            child.kill().unwrap();
+            panic!("the server did not say within {PATIENCE:?} where it listens");
+        };
         Self { child, address }
     }
 
@@ -58,8 +62,23 @@ impl ServerProcess {
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         drop(self.child.stdin.take());
-        self.child.wait().unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while self.child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                self.child.kill().unwrap();
+                // A second panic would hide what the first was about.
+                assert!(thread::panicking(), "the server did not stop within {PATIENCE:?}, and was killed");
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
     }
+}
+
+/// What a process says first, if it does in time.
+fn first_line(output: ChildStdout) -> Option<String> {
+    let (sender, line) = mpsc::channel();
+    thread::spawn(move || sender.send(BufReader::new(output).lines().next()));
+    line.recv_timeout(PATIENCE).ok()??.ok()
 }
 
 /// What the process does that was started as a server: says where it listens, and serves until its input ends.
