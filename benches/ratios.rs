@@ -16,7 +16,8 @@ use actix_authflow::testing::internals::{Passwords, Refreshes, Tokens};
 use actix_web::http::StatusCode;
 use support::app::{Application, Call};
 use support::bare_jwt::BareJwt;
-use support::database::{Database, Insertions};
+use support::bare_rows::Insertions;
+use support::database::Database;
 
 /// `cargo bench` asks for a measurement; without its flag one short round shows that everything works.
 struct Effort {

@@ -5,7 +5,8 @@ mod support;
 
 use actix_authflow::testing::internals::Refreshes;
 use criterion::{Criterion, criterion_group, criterion_main};
-use support::database::{Database, Insertions};
+use support::bare_rows::Insertions;
+use support::database::Database;
 
 fn rotation(c: &mut Criterion) {
     let database = Database::open();

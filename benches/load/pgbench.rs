@@ -5,16 +5,16 @@ use std::process::Command;
 
 use actix_authflow::testing::internals::Refreshes;
 use diesel::prelude::*;
-use diesel::sql_types::Text;
+use diesel::sql_types::{BigInt, Text};
 
-/// A durable insertion of one row shaped like a generation, into a table with nothing but its primary key.
-pub(crate) const BARE_TABLE: &str = "CREATE TABLE IF NOT EXISTS bare_rows (session_id uuid, generation integer, \
-     digest bytea, nonce bytea, issued_at timestamptz, expires_at timestamptz, PRIMARY KEY (session_id, generation))";
 const BARE: &str = "INSERT INTO bare_rows VALUES (md5(:run::text || '-' || :client_id::text)::uuid, :n::integer, \
      sha256(:n::text::bytea), decode(repeat('07', 16), 'hex'), now(), now() + interval '14 days');";
 
-/// What each client of `pgbench` does over and over, with `n` counted up.
-pub(crate) struct Script(String);
+/// What each client of `pgbench` does over and over, with `n` counted up: an insertion of one row.
+pub(crate) struct Script {
+    text: String,
+    table: &'static str,
+}
 
 #[derive(QueryableByName)]
 struct Prepared {
@@ -22,37 +22,62 @@ struct Prepared {
     statement: String,
 }
 
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
 impl Script {
     pub(crate) fn bare_insertion() -> Self {
-        Self(format!("{BARE}\n\\set n :n + 1\n"))
+        Self { text: format!("{BARE}\n\\set n :n + 1\n"), table: "bare_rows" }
     }
 
     /// The statement of a rotation, as the library has prepared it, with expressions for its inputs.
     pub(crate) fn rotation(database_url: &str) -> Self {
         let mut refreshes = Refreshes::start(database_url);
         assert_eq!(refreshes.refresh(), 1);
-        let mut statement = refreshes.connection().lend(|connection| {
+        let statement = refreshes.connection().lend(|connection| {
             let prepared = diesel::sql_query(
                 "SELECT statement FROM pg_prepared_statements \
                  WHERE statement LIKE '%INSERT INTO authflow.refresh_tokens%successor%'",
             );
             Ok(prepared.get_result::<Prepared>(connection)?.statement)
         });
-        for number in (1..=10).rev() {
-            let input = format!("${number} AS ");
-            let (before, after) = statement.split_once(&input).unwrap();
-            let name = after.split([',', ')']).next().unwrap();
-            statement = format!("{before}{} AS {after}", expression(name));
-        }
-        assert!(!statement.contains('$'), "{statement}");
-        Self(format!("{}\n\\set n :n + 1\n", statement.replace('\n', " ") + ";"))
+        let statement = with_expressions(&statement.replace('\n', " "));
+        Self { text: format!("{statement};\n\\set n :n + 1\n"), table: "authflow.refresh_tokens" }
     }
 
-    /// Runs the script for so many seconds with so many clients, and answers with its transactions per second. `run` is
-    /// told to the script; each needs another.
+    /// Runs the script for so many seconds with so many clients, and answers with its transactions per second, each of which
+    /// must have inserted its row. `run` is told to the script; each needs another.
     pub(crate) fn run(&self, database_url: &str, run: usize, clients: usize, seconds: u64) -> f64 {
+        let mut connection = PgConnection::establish(database_url).unwrap();
+        let before = self.rows(&mut connection, run, clients);
+        let report = self.report(database_url, run, clients, seconds);
+        let inserted = self.rows(&mut connection, run, clients) - before;
+        let figure = |label: &str| {
+            let line = report.lines().find_map(|line| line.strip_prefix(label));
+            let figure = line.and_then(|line| line.split(' ').next());
+            figure.unwrap_or_else(|| panic!("pgbench does not say \"{label}\":\n{report}"))
+        };
+        assert_eq!(figure("number of failed transactions: "), "0", "{report}");
+        assert_eq!(figure("number of transactions actually processed: "), inserted.to_string(), "{report}");
+        figure("tps = ").parse().unwrap()
+    }
+
+    /// How many rows the clients of a run have.
+    fn rows(&self, connection: &mut PgConnection, run: usize, clients: usize) -> i64 {
+        let count = format!(
+            "SELECT count(*) AS rows FROM {} WHERE session_id IN
+                 (SELECT md5('{run}-' || client)::uuid FROM generate_series(0, {clients} - 1) client)",
+            self.table
+        );
+        diesel::sql_query(count).get_result::<Count>(connection).unwrap().rows
+    }
+
+    fn report(&self, database_url: &str, run: usize, clients: usize, seconds: u64) -> String {
         let file = std::env::temp_dir().join(format!("authflow-bench-{}.sql", std::process::id()));
-        fs::write(&file, &self.0).unwrap();
+        fs::write(&file, &self.text).unwrap();
         let threads = clients.min(2);
         let output = Command::new("pgbench")
             .args(["--no-vacuum", "--protocol=prepared", "--define=n=0"])
@@ -65,11 +90,9 @@ impl Script {
             .output()
             .expect("pgbench, which belongs to Postgres, is not in the PATH");
         fs::remove_file(&file).unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
-        assert!(text.contains("number of failed transactions: 0 "), "{text}");
-        let rate = text.lines().find_map(|line| line.strip_prefix("tps = ")).unwrap();
-        rate.split(' ').next().unwrap().parse().unwrap()
+        let report = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{report}{}", String::from_utf8_lossy(&output.stderr));
+        report
     }
 }
 
@@ -85,6 +108,18 @@ pub(crate) fn sessions(run: usize, clients: usize) -> String {
                 now() + interval '14 days'
          FROM generate_series(0, {clients} - 1) client"
     )
+}
+
+/// The statement without parameters. It has each once, as `$1 AS name`.
+fn with_expressions(statement: &str) -> String {
+    let mut pieces = statement.split('$');
+    let beginning = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(beginning, |text, piece| {
+        let named = piece.trim_start_matches(|c: char| c.is_ascii_digit()).strip_prefix(" AS ");
+        let Some(named) = named else { panic!("not of the form `$1 AS name`: ${piece}\nin: {statement}") };
+        let end = named.find([',', ')']).unwrap_or(named.len());
+        format!("{text}{} AS {named}", expression(&named[..end]))
+    })
 }
 
 /// The value of an input of the statement, for a client's own session and its generation `n`.

@@ -5,9 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use actix_authflow::local_postgres::LocalPostgres;
-use actix_authflow::testing::internals::Pooled;
 use actix_authflow::testing::{self, TestDatabase};
-use chrono::Utc;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -162,48 +160,5 @@ impl Drop for Cluster {
         if self.directory.exists() {
             fs::remove_dir_all(&self.directory).unwrap();
         }
-    }
-}
-
-diesel::table! {
-    bare_rows (session_id, generation) {
-        session_id -> Uuid,
-        generation -> Int4,
-        digest -> Binary,
-        nonce -> Binary,
-        issued_at -> Timestamptz,
-        expires_at -> Timestamptz,
-    }
-}
-
-/// Bare insertions of a row shaped like a generation, into a table with nothing but its primary key.
-pub(crate) struct Insertions {
-    connection: Pooled,
-    session_id: Uuid,
-    generation: i32,
-}
-
-impl Insertions {
-    pub(crate) fn start(connection: Pooled) -> Self {
-        let table = "CREATE TABLE IF NOT EXISTS bare_rows (session_id uuid, generation integer, digest bytea, nonce bytea, \
-                     issued_at timestamptz, expires_at timestamptz, PRIMARY KEY (session_id, generation))";
-        connection.lend(|connection| connection.batch_execute(table));
-        Self { connection, session_id: Uuid::now_v7(), generation: 0 }
-    }
-
-    /// Answers with the number of rows inserted.
-    pub(crate) fn insert(&mut self) -> usize {
-        self.generation += 1;
-        let now = Utc::now();
-        let row = (
-            bare_rows::session_id.eq(self.session_id),
-            bare_rows::generation.eq(self.generation),
-            bare_rows::digest.eq([7; 32].as_slice()),
-            bare_rows::nonce.eq([7; 16].as_slice()),
-            bare_rows::issued_at.eq(now),
-            bare_rows::expires_at.eq(now),
-        );
-        self.connection
-            .lend(|connection| diesel::insert_into(bare_rows::table).values(row).execute(connection))
     }
 }

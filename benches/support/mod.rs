@@ -4,5 +4,6 @@
 
 pub(crate) mod app;
 pub(crate) mod bare_jwt;
+pub(crate) mod bare_rows;
 pub(crate) mod database;
 pub(crate) mod node;

@@ -11,6 +11,7 @@ use crate::figures::Figures;
 use crate::pgbench::{self, Script};
 use crate::server::ServerProcess;
 use crate::session::Session;
+use crate::support::bare_rows;
 use crate::support::database::Database;
 
 const HTTP: &str = "refresh over HTTP";
@@ -28,7 +29,7 @@ pub(crate) fn run(figures: &mut Figures) {
     let server = ServerProcess::start("issuer", &[database.url()]);
     let (bare, own) = (Script::bare_insertion(), Script::rotation(database.url()));
     let mut connection = database.connect();
-    connection.batch_execute(pgbench::BARE_TABLE).unwrap();
+    connection.batch_execute(bare_rows::CREATE_TABLE).unwrap();
     let users = database.users(64);
     let (rounds, seconds) = figures.effort((5, 3), (1, 1));
     let mut run = 0;
