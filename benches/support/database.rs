@@ -1,11 +1,10 @@
 //! A database that waits for the disk, as the one in production does.
 
-use std::cell::RefCell;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use actix_authflow::local_postgres::LocalPostgres;
-use actix_authflow::testing::{self, TestDatabase};
+use actix_authflow::testing;
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
@@ -26,18 +25,12 @@ const POPULATION: &str = "
     SELECT s.id, g, sha256(s.id::text::bytea), decode(repeat('00', 16), 'hex'), now(), now() + interval '14 days'
     FROM authflow.sessions s, generate_series(0, 4) g";
 
-/// A migrated database with some thousand sessions: on the server that `TEST_DATABASE_URL` names, as that one is set up, or else in a cluster of one's
-/// own with the settings that Postgres comes with. Gone with this value.
+/// A migrated database with some thousand sessions, in a cluster of its own with the settings that Postgres comes with. Gone
+/// with this value. No other server is ever put under load, whatever `TEST_DATABASE_URL` says.
 pub(crate) struct Database {
-    url: String,
-    others: RefCell<Vec<String>>,
-    _borrowed: Option<TestDatabase>,
-    _own: Option<Cluster>,
-}
-
-struct Cluster {
     postgres: LocalPostgres,
     directory: PathBuf,
+    url: String,
 }
 
 #[derive(QueryableByName)]
@@ -56,46 +49,35 @@ impl Database {
         database
     }
 
-    /// Whether it is on a server that somebody else has started.
-    pub(crate) fn is_borrowed() -> bool {
-        std::env::var("TEST_DATABASE_URL").is_ok_and(|url| !url.is_empty())
+    /// On the disk that the build is on: the directory for temporary files may lie in memory. Always in the same place, so that
+    /// what a run has left that was cut short goes at the next.
+    fn empty() -> Self {
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
+        if directory.exists() {
+            // Nobody else has it then, or else this is refused.
+            drop(Self::in_directory(&directory));
+        }
+        Self::in_directory(&directory)
     }
 
-    fn empty() -> Self {
-        if Self::is_borrowed() {
-            let database = TestDatabase::empty();
-            return Self {
-                url: database.url().to_owned(),
-                others: RefCell::default(),
-                _borrowed: Some(database),
-                _own: None,
-            };
-        }
-        let cluster = Cluster::start();
-        Self {
-            url: cluster.postgres.url("postgres"),
-            others: RefCell::default(),
-            _borrowed: None,
-            _own: Some(cluster),
-        }
+    fn in_directory(directory: &Path) -> Self {
+        let postgres = LocalPostgres::open(directory).unwrap_or_else(|error| panic!("{error}"));
+        Self { url: postgres.url("postgres"), postgres, directory: directory.to_owned() }
     }
 
     pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
-    /// A new database without tables on the same server, gone with this one.
+    /// A new database without tables in the same cluster.
     pub(crate) fn another(&self, name: &str) -> String {
-        let url = self.url_of(name);
-        let (_, full_name) = url.rsplit_once('/').unwrap();
-        self.connect().batch_execute(&format!("CREATE DATABASE {full_name} TEMPLATE template0")).unwrap();
-        self.others.borrow_mut().push(full_name.to_owned());
-        url
+        self.connect().batch_execute(&format!("CREATE DATABASE \"{name}\" TEMPLATE template0")).unwrap();
+        self.url_of(name)
     }
 
     /// The URL of such a database.
     pub(crate) fn url_of(&self, name: &str) -> String {
-        format!("{}_{name}", self.url)
+        self.postgres.url(name)
     }
 
     pub(crate) fn connect(&self) -> PgConnection {
@@ -135,24 +117,6 @@ impl Database {
 }
 
 impl Drop for Database {
-    fn drop(&mut self) {
-        for name in self.others.take() {
-            self.connect().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
-        }
-    }
-}
-
-impl Cluster {
-    /// On the disk that the build is on: the directory for temporary files may lie in memory.
-    fn start() -> Self {
-        let directory =
-            PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("postgres-{}", std::process::id()));
-        let postgres = LocalPostgres::open(&directory).unwrap();
-        Self { postgres, directory }
-    }
-}
-
-impl Drop for Cluster {
     fn drop(&mut self) {
         self.postgres.stop().unwrap();
         // Elsewhere than asked for, if the server's user does not get to where the build is.

@@ -27,9 +27,6 @@ pub(crate) fn run(figures: &mut Figures) {
     let (all, [shared, apart]) = (Cores::all(), WAYS);
     measure(figures, shared, &all);
     match all.halves() {
-        Some(_) if Database::is_borrowed() => {
-            println!("\nleft out: processors of its own for Postgres, which was started by somebody else");
-        }
         Some([server, others]) => others.run(|| measure(figures, apart, &server)),
         None => {
             println!("\nleft out: processors of its own for the server; that takes Linux and two processors")
