@@ -10,6 +10,7 @@ use actix_web::rt::time::sleep_until;
 use tokio::sync::Barrier;
 
 use crate::client::{Connection, in_time};
+use crate::support::figures::percentiles;
 
 /// What a crowd is to do.
 #[derive(Clone, Copy)]
@@ -149,8 +150,8 @@ impl<T> Load<T> {
 
     /// What so many of a hundred steps do not exceed, in milliseconds.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_unstable();
-        sorted[(sorted.len() - 1) * percent / 100].as_secs_f64() * 1e3
+        let milliseconds = self.latencies.iter().map(|latency| latency.as_secs_f64() * 1e3);
+        let [latency] = percentiles(milliseconds.collect(), [percent]);
+        latency
     }
 }

@@ -9,7 +9,6 @@ mod chart;
 mod client;
 mod cores;
 mod crowd;
-mod figures;
 mod parts;
 mod pgbench;
 mod process;
@@ -18,50 +17,25 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::path::PathBuf;
-
-use figures::Figures;
-
-/// What was asked for on the command line.
-struct Arguments {
-    /// The parts to run; none stands for all.
-    parts: Vec<String>,
-    /// Where raw figures and charts go.
-    out: PathBuf,
-    /// `cargo bench` asks for a measurement; without its flag one short round shows that everything works.
-    measuring: bool,
-}
+use support::arguments::Arguments;
+use support::figures::Figures;
 
 fn main() {
-    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == server::FLAG) {
-        return server::serve(&arguments.split_off(1));
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if words.first().is_some_and(|first| first == server::FLAG) {
+        return server::serve(&words[1..]);
     }
-    let arguments = Arguments::read(arguments);
-    for (name, run) in parts::ALL {
-        if arguments.parts.is_empty() || arguments.parts.iter().any(|part| part == name) {
-            println!("\n## {name}\n");
-            let mut figures = Figures::new(name, &arguments.out, arguments.measuring);
+    let arguments = Arguments::read();
+    for name in &arguments.names {
+        let known = parts::ALL.iter().any(|(part, _)| part == name);
+        assert!(known, "there is no part {name}; there are {:?}", parts::ALL.map(|(part, _)| part));
+    }
+    for (part, run) in parts::ALL {
+        if arguments.names.is_empty() || arguments.names.iter().any(|name| name == part) {
+            println!("\n## {part}\n");
+            let mut figures = Figures::new(part, &arguments);
             run(&mut figures);
             figures.write();
         }
-    }
-}
-
-impl Arguments {
-    fn read(words: Vec<String>) -> Self {
-        let mut arguments = Self { parts: Vec::new(), out: PathBuf::from("target/load"), measuring: false };
-        let mut words = words.into_iter();
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--bench" => arguments.measuring = true,
-                "--out" => arguments.out = words.next().expect("--out takes a folder").into(),
-                part if parts::ALL.iter().any(|(name, _)| *name == part) => arguments.parts.push(word),
-                // Other flags are those of cargo's own test runner.
-                flag if flag.starts_with("--") => {}
-                other => panic!("there is no part {other}; there are {:?}", parts::ALL.map(|(name, _)| name)),
-            }
-        }
-        arguments
     }
 }

@@ -107,12 +107,12 @@ impl Database {
 
     /// How the server is set up, in one line.
     pub(crate) fn settings(&self) -> String {
-        let mut connection = self.connect();
-        let setting = |name: &str| {
-            let query = diesel::sql_query("SELECT current_setting($1) AS value").bind::<Text, _>(name);
-            format!("{name} {}", query.get_result::<Setting>(&mut connection).unwrap().value)
-        };
-        SETTINGS.map(setting).join(", ")
+        SETTINGS.map(|name| format!("{name} {}", self.setting(name))).join(", ")
+    }
+
+    pub(crate) fn setting(&self, name: &str) -> String {
+        let query = diesel::sql_query("SELECT current_setting($1) AS value").bind::<Text, _>(name);
+        query.get_result::<Setting>(&mut self.connect()).unwrap().value
     }
 }
 

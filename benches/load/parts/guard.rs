@@ -11,8 +11,8 @@ use hyper::{Request, StatusCode};
 use crate::chart::Lines;
 use crate::client::{Answer, Connection};
 use crate::crowd::{self, Load, Task, Until};
-use crate::figures::Figures;
 use crate::server::{MEBIBYTES, ServerProcess};
+use crate::support::figures::Figures;
 
 const CLIENTS: usize = 16;
 const SIDES: [&str; 2] = ["guarded", "open"];

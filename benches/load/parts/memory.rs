@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::login::{log_in, visitors, with_passwords};
 use crate::chart::Lines;
 use crate::crowd::{self, Task, Until};
-use crate::figures::Figures;
 use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
+use crate::support::figures::Figures;
 
 const SUBJECT: &str = "mixed load";
 /// From here on memory should be what it is. The caches are full by then.
@@ -17,6 +17,7 @@ const WARM: usize = 12;
 
 pub(crate) fn run(figures: &mut Figures) {
     let database = Database::open();
+    figures.measured_on(&database);
     let (names, _) = with_passwords(&database);
     let server = ServerProcess::start("issuer", &[database.url()]);
     let mut sessions = Session::of(server.address, &database.users(16));

@@ -6,7 +6,7 @@ mod memory;
 mod refresh;
 mod size;
 
-use crate::figures::Figures;
+use crate::support::figures::Figures;
 
 type Part = (&'static str, fn(&mut Figures));
 

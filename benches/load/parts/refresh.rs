@@ -7,12 +7,12 @@ use uuid::Uuid;
 
 use crate::chart::Lines;
 use crate::crowd::{self, Load, Task, Until};
-use crate::figures::Figures;
 use crate::pgbench::{self, Script};
 use crate::server::ServerProcess;
 use crate::session::Session;
 use crate::support::bare_rows;
 use crate::support::database::Database;
+use crate::support::figures::Figures;
 
 const HTTP: &str = "refresh over HTTP";
 const BARE: &str = "pgbench: bare insertion";
@@ -21,6 +21,7 @@ const OWN: &str = "pgbench: our statement";
 /// Blocks of the three by turns.
 pub(crate) fn run(figures: &mut Figures) {
     let database = Database::open();
+    figures.measured_on(&database);
     println!("{}\n", database.settings());
     println!(
         "| clients | refresh / bare insertion | refresh / our statement | our statement / bare insertion |"

@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use crate::chart::Lines;
 use crate::crowd::{self, Task, Until};
-use crate::figures::Figures;
 use crate::server::ServerProcess;
 use crate::session::Session;
 use crate::support::database::Database;
+use crate::support::figures::Figures;
 
 const CLIENTS: usize = 16;
 const SIDES: [&str; 2] = ["full", "small"];
@@ -44,6 +44,7 @@ pub(crate) fn run(figures: &mut Figures) {
     let (many, few) = figures.effort((1_000_000, 1_000), (2_000, 100));
     let (rounds, seconds) = figures.effort((9, 4), (1, 1));
     let database = Database::open();
+    figures.measured_on(&database);
     start_times(figures, &database, "empty");
     let mut worlds = [(SIDES[0], many), (SIDES[1], few)].map(|(name, sessions)| {
         let url = database.another(name);

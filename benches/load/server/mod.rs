@@ -13,8 +13,8 @@ use actix_web::dev::Server;
 use actix_web::rt::System;
 
 use crate::client::PATIENCE;
-use crate::figures::Figures;
 use crate::process;
+use crate::support::figures::Figures;
 
 /// The unit of what is kept of memory.
 pub(crate) const MEBIBYTES: &str = "resident MiB";

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use super::{Visitor, log_in, visitors};
 use crate::crowd::{self, Load, Task, Until};
-use crate::figures::Figures;
 use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
+use crate::support::figures::Figures;
 
 pub(super) const REFRESH: &str = "refresh";
 const CALL: &str = "guarded call";

@@ -14,10 +14,10 @@ use self::visitor::Visitor;
 pub(super) use self::visitor::{log_in, visitors};
 use crate::chart::Lines;
 use crate::cores::Cores;
-use crate::figures::Figures;
 use crate::process;
 use crate::server::ServerProcess;
 use crate::support::database::Database;
+use crate::support::figures::Figures;
 
 const PASSWORD: &str = "a horse of quite another colour";
 const WAYS: [&str; 2] = ["shared", "apart"];
@@ -43,6 +43,7 @@ fn measure(figures: &mut Figures, way: &str, cores: &Cores) {
         Cores::all().count()
     );
     let database = Database::open();
+    figures.measured_on(&database);
     let (names, stored) = with_passwords(&database);
     let url = database.url();
     let server = cores.run(|| ServerProcess::start("issuer", &[url]));

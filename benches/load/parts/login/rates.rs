@@ -10,9 +10,9 @@ use argon2::{Argon2, PasswordVerifier as _};
 use super::{PASSWORD, log_in, visitors};
 use crate::cores::Cores;
 use crate::crowd::{Task, Until};
-use crate::figures::Figures;
 use crate::process;
 use crate::server::ServerProcess;
+use crate::support::figures::Figures;
 
 const SIDES: [&str; 3] = ["login over HTTP", "argon2 crate", "kept memory"];
 const RATE: &str = "per second";

@@ -4,11 +4,17 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::arguments::Arguments;
+use super::database::Database;
+use super::origin;
+
 /// Keeps what was measured until it is written.
 pub(crate) struct Figures {
     part: &'static str,
     out: PathBuf,
     measuring: bool,
+    /// Empty where there is none.
+    server_version: String,
     rows: Vec<Row>,
 }
 
@@ -30,8 +36,15 @@ pub(crate) struct Ratio {
 }
 
 impl Figures {
-    pub(crate) fn new(part: &'static str, out: &Path, measuring: bool) -> Self {
-        Self { part, out: out.to_owned(), measuring, rows: Vec::new() }
+    pub(crate) fn new(part: &'static str, arguments: &Arguments) -> Self {
+        let Arguments { measuring, out, .. } = arguments;
+        let (out, measuring) = (out.clone(), *measuring);
+        Self { part, out, measuring, server_version: String::new(), rows: Vec::new() }
+    }
+
+    /// Keeps which Postgres it is that carries the load.
+    pub(crate) fn measured_on(&mut self, database: &Database) {
+        self.server_version = database.setting("server_version");
     }
 
     /// One of two efforts: that of a measurement, or one that shows within a second that everything works.
@@ -74,26 +87,27 @@ impl Figures {
         }
     }
 
-    /// Writes the raw figures as `<part>.csv`.
+    /// Writes the raw figures as `<part>.csv`, and where they come from beside them.
     pub(crate) fn write(&self) {
         if !self.measuring {
             return;
         }
         let mut text = "subject,side,round,unit,value\n".to_owned();
         for Row { subject, side, round, unit, value } in &self.rows {
+            let [subject, side] = [subject, side].map(|name| field(name));
             writeln!(text, "{subject},{side},{round},{unit},{value:.6}").unwrap();
         }
         fs::create_dir_all(&self.out).unwrap();
         let file = self.out.join(self.part).with_extension("csv");
         fs::write(&file, text).unwrap();
+        origin::note(&self.out, self.part, &self.server_version);
         println!("\nraw figures: {}", file.display());
     }
 }
 
 impl Ratio {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_by(f64::total_cmp);
-        let [low, median, high] = [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4]);
+    fn of(values: Vec<f64>) -> Self {
+        let [low, median, high] = percentiles(values, [25, 50, 75]);
         Self { low, median, high }
     }
 }
@@ -102,4 +116,15 @@ impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:.2} ({:.2} to {:.2})", self.median, self.low, self.high)
     }
+}
+
+/// What so many of a hundred values do not exceed.
+pub(crate) fn percentiles<const N: usize>(mut values: Vec<f64>, percents: [usize; N]) -> [f64; N] {
+    values.sort_by(f64::total_cmp);
+    percents.map(|percent| values[(values.len() - 1) * percent / 100])
+}
+
+/// A name as CSV has it.
+fn field(name: &str) -> String {
+    if name.contains(',') { format!("\"{name}\"") } else { name.to_owned() }
 }
