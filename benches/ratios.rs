@@ -15,33 +15,27 @@ use actix_authflow::SigningAlgorithm;
 use actix_authflow::testing::internals::{Passwords, Refreshes, Tokens};
 use actix_web::http::StatusCode;
 use support::app::{Application, Call};
+use support::arguments::Arguments;
 use support::bare_jwt::BareJwt;
 use support::bare_rows::Insertions;
 use support::database::Database;
-
-/// `cargo bench` asks for a measurement; without its flag one short round shows that everything works.
-struct Effort {
-    measuring: bool,
-}
+use support::figures::{Figures, Ratio};
 
 /// One side of a comparison: its name, and the time of so many runs.
 type Side<'a> = (&'a str, &'a dyn Fn(u64) -> Duration);
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
-    let effort = Effort { measuring: has("--bench") && !has("--test") };
-    if effort.measuring {
-        println!("| A | B | A / B, median | middle half |");
-        println!("|---|---|---|---|");
-    }
-    tokens(&effort);
-    guard(&effort);
-    rotation(&effort);
-    passwords(&effort);
+    let mut figures = Figures::new("ratios", &Arguments::read());
+    println!("| A | B | A / B, median | middle half |");
+    println!("|---|---|---|---|");
+    tokens(&mut figures);
+    guard(&mut figures);
+    rotation(&mut figures);
+    passwords(&mut figures);
+    figures.write();
 }
 
-fn tokens(effort: &Effort) {
+fn tokens(figures: &mut Figures) {
     let sets = [SigningAlgorithm::EdDsa, SigningAlgorithm::Es256, SigningAlgorithm::Hs256].map(|algorithm| {
         let tokens = Tokens::new(algorithm);
         let (bare, token) = (BareJwt::new(&tokens), tokens.sign());
@@ -54,18 +48,18 @@ fn tokens(effort: &Effort) {
         let decode = timed(move || bare.decode(black_box(token)));
         (verify, decode)
     });
-    effort.compare(5, 2_001, ("verify, EdDSA", &eddsa.0), ("bare decode, EdDSA", &eddsa.1));
-    effort.compare(5, 2_001, ("verify, ES256", &es256.0), ("bare decode, ES256", &es256.1));
-    effort.compare(50, 2_001, ("verify, HS256", &hs256.0), ("bare decode, HS256", &hs256.1));
-    effort.compare(5, 2_001, ("verify, EdDSA", &eddsa.0), ("verify, HS256", &hs256.0));
-    effort.compare(5, 2_001, ("verify, ES256", &es256.0), ("verify, EdDSA", &eddsa.0));
+    compare(figures, 5, 2_001, ("verify, EdDSA", &eddsa.0), ("bare decode, EdDSA", &eddsa.1));
+    compare(figures, 5, 2_001, ("verify, ES256", &es256.0), ("bare decode, ES256", &es256.1));
+    compare(figures, 50, 2_001, ("verify, HS256", &hs256.0), ("bare decode, HS256", &hs256.1));
+    compare(figures, 5, 2_001, ("verify, EdDSA", &eddsa.0), ("verify, HS256", &hs256.0));
+    compare(figures, 5, 2_001, ("verify, ES256", &es256.0), ("verify, EdDSA", &eddsa.0));
     let [(tokens, _, token), ..] = &sets;
     let verifier = tokens.verifier();
     let remembered = timed(move || verifier.verify(black_box(token)));
-    effort.compare(5, 2_001, ("verify a remembered token", &remembered), ("verify, EdDSA", &eddsa.0));
+    compare(figures, 5, 2_001, ("verify a remembered token", &remembered), ("verify, EdDSA", &eddsa.0));
 }
 
-fn guard(effort: &Effort) {
+fn guard(figures: &mut Figures) {
     let tokens = Tokens::new(SigningAlgorithm::EdDsa);
     let token = tokens.sign();
     let app = Application::start(tokens.verifier());
@@ -76,18 +70,19 @@ fn guard(effort: &Effort) {
 
     let verify = timed(|| tokens.verify_cold(black_box(&token)));
     let (open, guarded) = (|calls| app.time(&open, calls), |calls| app.time(&guarded, calls));
-    effort.compare(20, 1_001, ("guarded route", &guarded), ("open route", &open));
-    effort.compare(20, 1_001, ("guarded route", &guarded), ("verify, EdDSA", &verify));
+    compare(figures, 20, 1_001, ("guarded route", &guarded), ("open route", &open));
+    compare(figures, 20, 1_001, ("guarded route", &guarded), ("verify, EdDSA", &verify));
 }
 
-fn rotation(effort: &Effort) {
+fn rotation(figures: &mut Figures) {
     let database = Database::open();
-    rotation_in(&database, effort, "");
+    figures.measured_on(&database);
+    rotation_in(&database, figures, "");
     database.stop_waiting_for_the_disk();
-    rotation_in(&database, effort, ", no waiting for the disk");
+    rotation_in(&database, figures, ", no waiting for the disk");
 }
 
-fn rotation_in(database: &Database, effort: &Effort, how: &str) {
+fn rotation_in(database: &Database, figures: &mut Figures, how: &str) {
     eprintln!("{}", database.settings());
     let mut refreshes = Refreshes::start(database.url());
     let mut statements = refreshes.statements();
@@ -104,13 +99,13 @@ fn rotation_in(database: &Database, effort: &Effort, how: &str) {
     let statement = timed(|| statements.rotate());
     let (insertion, other) = (timed(|| insertions.insert()), timed(|| others.insert()));
     let name = |what: &str| format!("{what}{how}");
-    effort.compare(1, 2_001, (&name("refresh"), &refresh), ("its statement", &statement));
-    effort.compare(1, 2_001, (&name("its statement"), &statement), ("bare insertion", &insertion));
+    compare(figures, 1, 2_001, (&name("refresh"), &refresh), ("its statement", &statement));
+    compare(figures, 1, 2_001, (&name("its statement"), &statement), ("bare insertion", &insertion));
     // Says how far off the other two may be.
-    effort.compare(1, 2_001, (&name("bare insertion"), &insertion), ("the same", &other));
+    compare(figures, 1, 2_001, (&name("bare insertion"), &insertion), ("the same", &other));
 }
 
-fn passwords(effort: &Effort) {
+fn passwords(figures: &mut Figures) {
     let passwords = Passwords::new();
     let stored = passwords.hash("correct horse battery staple");
     assert!(passwords.verify("correct horse battery staple", Some(&stored)));
@@ -119,7 +114,7 @@ fn passwords(effort: &Effort) {
 
     let wrong = timed(|| passwords.verify(black_box("wrong"), Some(&stored)));
     let unknown = timed(|| passwords.verify(black_box("wrong"), None));
-    effort.compare(1, 301, ("unknown user", &unknown), ("wrong password", &wrong));
+    compare(figures, 1, 301, ("unknown user", &unknown), ("wrong password", &wrong));
 }
 
 /// The time of so many runs of `work`.
@@ -135,18 +130,17 @@ fn timed<T>(work: impl FnMut() -> T) -> impl Fn(u64) -> Duration {
     }
 }
 
-impl Effort {
-    /// Prints a row of the table. A block is best so short that most end before another program gets the processor.
-    fn compare(&self, block: u64, rounds: usize, (a_name, a): Side<'_>, (b_name, b): Side<'_>) {
-        if !self.measuring {
-            a(1);
-            b(1);
-            return println!("{a_name} / {b_name}: both run");
-        }
-        let ratio = |_| a(block).as_secs_f64() / b(block).as_secs_f64();
-        let mut ratios: Vec<f64> = (0..rounds).map(ratio).collect();
-        ratios.sort_by(f64::total_cmp);
-        let [low, median, high] = [1, 2, 3].map(|quarter| ratios[(rounds - 1) * quarter / 4]);
-        println!("| {a_name} | {b_name} | {median:.2} | {low:.2} to {high:.2} |");
+/// Prints a row of the table. A block is best so short that most end before another program gets the processor.
+fn compare(figures: &mut Figures, block: u64, rounds: usize, (a_name, a): Side<'_>, (b_name, b): Side<'_>) {
+    const UNIT: &str = "us/block";
+    let (block, rounds) = figures.effort((block, rounds), (1, 1));
+    // Kept afterwards, so that nothing comes between one pair and the next.
+    let pairs: Vec<_> = (0..rounds).map(|_| (a(block), b(block))).collect();
+    let subject = format!("{a_name} / {b_name}");
+    for (round, (a, b)) in pairs.into_iter().enumerate() {
+        figures.keep(&subject, a_name, round, UNIT, a.as_secs_f64() * 1e6);
+        figures.keep(&subject, b_name, round, UNIT, b.as_secs_f64() * 1e6);
     }
+    let Ratio { low, median, high } = figures.ratio(&subject, UNIT, [a_name, b_name]);
+    println!("| {a_name} | {b_name} | {median:.2} | {low:.2} to {high:.2} |");
 }
