@@ -3,6 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+/// What stands where such a figure would.
+pub(crate) const NO_MEMORY: &str = "left out: the memory of the server, which Linux alone tells";
+pub(crate) const NO_PROCESSOR_TIME: &str = "left out: processor time, which Linux alone tells";
+
 /// How many ticks of processor time there are in a second, for programs: a constant of Linux.
 const TICKS: u64 = 100;
 

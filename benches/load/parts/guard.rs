@@ -11,6 +11,7 @@ use hyper::{Request, StatusCode};
 use crate::chart::Lines;
 use crate::client::{Answer, Connection};
 use crate::crowd::{self, Load, Task, Until};
+use crate::process;
 use crate::server::{MEBIBYTES, ServerProcess};
 use crate::support::figures::Figures;
 
@@ -69,11 +70,14 @@ fn compare(
         }
     }
     let calls = figures.ratio(subject, "calls/s", SIDES);
-    let mean = |side| {
-        let values = figures.values(subject, side, "processor us/call");
-        values.iter().sum::<f64>() / values.len() as f64
+    // Both sides have made as many calls.
+    let [guarded, open] = SIDES.map(|side| figures.values(subject, side, "processor us/call"));
+    let cost = if guarded.is_empty() {
+        process::NO_PROCESSOR_TIME.to_owned()
+    } else {
+        format!("{:.2}", guarded.iter().sum::<f64>() / open.iter().sum::<f64>())
     };
-    println!("| {subject} | {calls} | {:.2} |", mean("guarded") / mean("open"));
+    println!("| {subject} | {calls} | {cost} |");
 }
 
 /// So many calls by all clients together; each begins at another place of the list of tokens.
@@ -142,13 +146,14 @@ fn memory(figures: &mut Figures) {
         }
     }
     let mebibytes = figures.values(SUBJECT, "server", MEBIBYTES);
-    if let (Some(first), Some(last)) = (mebibytes.first(), mebibytes.last()) {
-        let half = mebibytes[mebibytes.len() / 2];
-        let million = (steps * calls) as f64 / 1e6;
-        println!(
-            "\n{million:.2} million distinct tokens: {first:.0} MiB before, {half:.0} after half of them, {last:.0} in the end"
-        );
-    }
+    let (Some(first), Some(last)) = (mebibytes.first(), mebibytes.last()) else {
+        return println!("\n{}", process::NO_MEMORY);
+    };
+    let half = mebibytes[mebibytes.len() / 2];
+    let million = (steps * calls) as f64 / 1e6;
+    println!(
+        "\n{million:.2} million distinct tokens: {first:.0} MiB before, {half:.0} after half of them, {last:.0} in the end"
+    );
     let points =
         mebibytes.iter().enumerate().map(|(step, mebibytes)| ((step * calls) as f64 / 1e3, *mebibytes));
     let lines = Lines {

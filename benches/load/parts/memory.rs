@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::login::{log_in, visitors, with_passwords};
 use crate::chart::Lines;
 use crate::crowd::{self, Task, Until};
+use crate::process;
 use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
@@ -47,6 +48,9 @@ pub(crate) fn run(figures: &mut Figures) {
 fn report(figures: &Figures, steps: usize, seconds: u64, calls: usize) {
     let mebibytes = figures.values(SUBJECT, "server", MEBIBYTES);
     println!("{calls} calls in {} s: refreshes, guarded calls, logins", steps as u64 * seconds);
+    if mebibytes.is_empty() {
+        return println!("{}", process::NO_MEMORY);
+    }
     if let (Some(warm), Some(last)) = (mebibytes.get(WARM), mebibytes.last()) {
         println!(
             "{warm:.1} MiB after {} s, {last:.1} MiB in the end: x {:.3}",

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Visitor, log_in, visitors};
 use crate::crowd::{self, Load, Task, Until};
+use crate::process;
 use crate::server::{MEBIBYTES, ServerProcess};
 use crate::session::Session;
 use crate::support::database::Database;
@@ -64,10 +65,9 @@ pub(super) fn measure(
     println!("\nlogins granted {granted}, refused with Retry-After {refused}");
     println!("attempts per second: {:.0}", (granted + refused) / flooded);
     let memory = |side| figures.values(MEMORY, side, MEBIBYTES);
-    if let Some(before) = memory(&idle).first() {
-        let most = memory(&flood).into_iter().fold(0.0, f64::max);
-        println!("memory of the server: {before:.0} MiB before, {most:.0} MiB at most");
-    }
+    let Some(before) = memory(&idle).first().copied() else { return println!("{}", process::NO_MEMORY) };
+    let most = memory(&flood).into_iter().fold(0.0, f64::max);
+    println!("memory of the server: {before:.0} MiB before, {most:.0} MiB at most");
 }
 
 /// Half of the sessions refresh, the others call the guarded route. Answers with the sessions as they are then.

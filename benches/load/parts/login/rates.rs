@@ -53,10 +53,11 @@ pub(super) fn measure(
     for raw in [plain, kept] {
         println!("logins per second / {raw}: {}", figures.ratio(&subject, RATE, [login, raw]));
     }
-    if !figures.values(&subject, login, COST).is_empty() {
-        let cost = figures.ratio(&subject, COST, [kept, login]);
-        println!("processor time, {kept} / the server for a login: {cost}");
+    if figures.values(&subject, login, COST).is_empty() {
+        return println!("{}", process::NO_PROCESSOR_TIME);
     }
+    let cost = figures.ratio(&subject, COST, [kept, login]);
+    println!("processor time, {kept} / the server for a login: {cost}");
 }
 
 /// Makes something that verifies the password again and again.
