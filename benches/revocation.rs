@@ -1,8 +1,8 @@
 //! How long after a logout on one node another node still lets the session in.
 //!
-//! Two nodes that serve HTTP, with nothing in common but the database. Logouts come at random moments, so that they fall
-//! anywhere between two looks of the other node. The time runs from the sending of the logout to the first refusal. It is
-//! measured twice: with the listener of the other node, and with every connection of that listener cut.
+//! Two nodes that serve HTTP, with nothing in common but the database. Logouts come at random moments, so that they
+//! fall anywhere between two looks of the other node. The time runs from the sending of the logout to the first
+//! refusal. It is measured twice: with the listener of the other node, and with every connection of that listener cut.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
 #![allow(clippy::print_stdout, reason = "the table is the result")]
 

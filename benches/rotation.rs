@@ -1,4 +1,5 @@
-//! A whole refresh with a window of 0, beside its statement alone, beside a bare durable insertion of a row of that shape.
+//! A whole refresh with a window of 0, beside its statement alone, beside a bare durable insertion of a row of that
+//! shape.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
 
 mod support;

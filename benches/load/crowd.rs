@@ -46,8 +46,8 @@ struct Schedule {
     pace: Option<Duration>,
 }
 
-/// Lets every client take step after step, on a connection of its own. They are spread over as many threads as there are
-/// cores; where they keep a pace, their first steps are spread over it, so that they do not stand in each other's way.
+/// Lets every client take step after step, on a connection of its own. They are spread over as many threads as there
+/// are cores; where they keep a pace, their first steps are spread over it, so that none stands in another's way.
 pub(crate) fn run<T: Send + 'static>(
     task: Task,
     clients: Vec<T>,
@@ -119,8 +119,8 @@ impl Task {
 
 impl Schedule {
     /// Waits until the next step is due, and says from when it counts: from when it was due, so that whoever has waited
-    /// behind a late answer counts that too. Only a client that was idle, and whose timer woke it no later than timers do,
-    /// counts from the moment at which it sends: how exact our clock is says nothing of the server.
+    /// behind a late answer counts that too. Only a client that was idle, and whose timer woke it no later than timers
+    /// do, counts from the moment at which it sends: how exact our clock is says nothing of the server.
     async fn next(&self, done: usize) -> Instant {
         let Some(pace) = self.pace else { return Instant::now() };
         let due = self.first + pace * u32::try_from(done).unwrap();

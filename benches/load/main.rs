@@ -1,7 +1,7 @@
 //! Load over HTTP: a server in a process of its own, clients that check every answer, and ratios from one run.
 //!
-//! `scripts/bench` runs it, all of it or the parts that are named. Only loopback and Unix sockets are used; everything is
-//! bounded in count or time, and the servers end with this process.
+//! `scripts/bench` runs it, all of it or the parts that are named. Only loopback and Unix sockets are used; everything
+//! is bounded in count or time, and the servers end with this process.
 #![allow(clippy::unwrap_used, reason = "a benchmark that cannot be set up has nothing better to do")]
 #![allow(clippy::print_stdout, reason = "the tables are the result")]
 

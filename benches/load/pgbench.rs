@@ -4,8 +4,11 @@ use std::fs;
 use std::process::Command;
 
 use actix_authflow::testing::internals::Refreshes;
+use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
+
+use crate::support::bare_rows;
 
 const BARE: &str = "INSERT INTO bare_rows VALUES (md5(:run::text || '-' || :client_id::text)::uuid, :n::integer, \
      sha256(:n::text::bytea), decode(repeat('07', 16), 'hex'), now(), now() + interval '14 days');";
@@ -14,6 +17,8 @@ const BARE: &str = "INSERT INTO bare_rows VALUES (md5(:run::text || '-' || :clie
 pub(crate) struct Script {
     text: String,
     table: &'static str,
+    /// What there has to be before a run with so many clients.
+    preparation: fn(usize, usize) -> String,
 }
 
 #[derive(QueryableByName)]
@@ -30,7 +35,8 @@ struct Count {
 
 impl Script {
     pub(crate) fn bare_insertion() -> Self {
-        Self { text: format!("{BARE}\n\\set n :n + 1\n"), table: "bare_rows" }
+        let text = format!("{BARE}\n\\set n :n + 1\n");
+        Self { text, table: "bare_rows", preparation: |_, _| bare_rows::CREATE_TABLE.to_owned() }
     }
 
     /// The statement of a rotation, as the library has prepared it, with expressions for its inputs.
@@ -45,13 +51,15 @@ impl Script {
             Ok(prepared.get_result::<Prepared>(connection)?.statement)
         });
         let statement = with_expressions(&statement.replace('\n', " "));
-        Self { text: format!("{statement};\n\\set n :n + 1\n"), table: "authflow.refresh_tokens" }
+        let text = format!("{statement};\n\\set n :n + 1\n");
+        Self { text, table: "authflow.refresh_tokens", preparation: sessions }
     }
 
-    /// Runs the script for so many seconds with so many clients, and answers with its transactions per second, each of which
-    /// must have inserted its row. `run` is told to the script; each needs another.
+    /// Runs the script for so many seconds with so many clients, and answers with its transactions per second, each of
+    /// which must have inserted its row. `run` is told to the script; each needs another.
     pub(crate) fn run(&self, database_url: &str, run: usize, clients: usize, seconds: u64) -> f64 {
         let mut connection = PgConnection::establish(database_url).unwrap();
+        connection.batch_execute(&(self.preparation)(run, clients)).unwrap();
         let before = self.rows(&mut connection, run, clients);
         let report = self.report(database_url, run, clients, seconds);
         let inserted = self.rows(&mut connection, run, clients) - before;
@@ -97,7 +105,7 @@ impl Script {
 }
 
 /// The sessions that [`Script::rotation`] rotates: one for each client.
-pub(crate) fn sessions(run: usize, clients: usize) -> String {
+fn sessions(run: usize, clients: usize) -> String {
     format!(
         "INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
          SELECT md5('{run}-' || client)::uuid, (SELECT min(id::text)::uuid FROM authflow.users), 'cookie', true, now(),

@@ -17,7 +17,8 @@ const SETTINGS: [&str; 5] =
 /// What a service in use has: to a nearly empty table Postgres goes by other plans.
 const POPULATION: &str = "
     INSERT INTO authflow.users (id, email, email_canonical)
-    SELECT gen_random_uuid(), address, address FROM (SELECT n || '@example.com' FROM generate_series(1, 2000) n) a (address);
+    SELECT gen_random_uuid(), address, address
+    FROM (SELECT n || '@example.com' FROM generate_series(1, 2000) n) a (address);
     INSERT INTO authflow.sessions (id, user_id, transport, persistent, authenticated_at, created_at, expires_at)
     SELECT gen_random_uuid(), u.id, 'cookie', true, now(), now(), now() + interval '30 days'
     FROM authflow.users u, generate_series(1, 2);
@@ -25,8 +26,8 @@ const POPULATION: &str = "
     SELECT s.id, g, sha256(s.id::text::bytea), decode(repeat('00', 16), 'hex'), now(), now() + interval '14 days'
     FROM authflow.sessions s, generate_series(0, 4) g";
 
-/// A migrated database with some thousand sessions, in a cluster of its own with the settings that Postgres comes with. Gone
-/// with this value. No other server is ever put under load, whatever `TEST_DATABASE_URL` says.
+/// A migrated database with some thousand sessions, in a cluster of its own with the settings that Postgres comes with.
+/// Gone with this value. No other server is ever put under load, whatever `TEST_DATABASE_URL` says.
 pub(crate) struct Database {
     postgres: LocalPostgres,
     directory: PathBuf,
@@ -49,8 +50,8 @@ impl Database {
         database
     }
 
-    /// On the disk that the build is on: the directory for temporary files may lie in memory. Always in the same place, so that
-    /// what a run has left that was cut short goes at the next.
+    /// On the disk that the build is on: the directory for temporary files may lie in memory. Always in the same place,
+    /// so that what a run has left that was cut short goes at the next.
     fn empty() -> Self {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgres");
         if directory.exists() {
@@ -96,8 +97,8 @@ impl Database {
         users.into_iter().map(|user| user.id).collect()
     }
 
-    /// Connections made from now on have their commits confirmed before they are on the disk, so that what the processor
-    /// does is seen.
+    /// Connections made from now on have their commits confirmed before they are on the disk, so that what the
+    /// processor does is seen.
     pub(crate) fn stop_waiting_for_the_disk(&self) {
         let alter = "DO $$ BEGIN \
                        EXECUTE format('ALTER DATABASE %I SET synchronous_commit = off', current_database()); \

@@ -72,7 +72,8 @@ impl Figures {
         Ratio::of(self.values(subject, side, unit)).median
     }
 
-    /// Round by round one side divided by the other: neighbours in time, for which the machine was in much the same mood.
+    /// Round by round one side divided by the other: neighbours in time, for which the machine was in much the same
+    /// mood.
     pub(crate) fn ratio(&self, subject: &str, unit: &str, [a, b]: [&str; 2]) -> Ratio {
         let (a, b) = (self.values(subject, a, unit), self.values(subject, b, unit));
         assert_eq!(a.len(), b.len());

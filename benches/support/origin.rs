@@ -20,7 +20,8 @@ pub(crate) fn note(folder: &Path, part: &str, server_version: &str) {
     fs::write(&file, lines.join("\n") + "\n").unwrap();
 }
 
-/// Which version of the code this is. One that is not committed is `dirty`; figures that lie beside it make it no other.
+/// Which version of the code this is. One that is not committed is `dirty`; figures that lie beside it make it no
+/// other.
 fn commit() -> String {
     let git = |arguments: &[&str]| Command::new("git").args(arguments).output();
     let Some(head) = git(&["rev-parse", "--short", "HEAD"]).ok().filter(|head| head.status.success()) else {

@@ -152,7 +152,8 @@ fn memory(figures: &mut Figures) {
     let half = mebibytes[mebibytes.len() / 2];
     let million = (steps * calls) as f64 / 1e6;
     println!(
-        "\n{million:.2} million distinct tokens: {first:.0} MiB before, {half:.0} after half of them, {last:.0} in the end"
+        "\n{million:.2} million distinct tokens: {first:.0} MiB before, {half:.0} after half of them, \
+         {last:.0} in the end"
     );
     let points =
         mebibytes.iter().enumerate().map(|(step, mebibytes)| ((step * calls) as f64 / 1e3, *mebibytes));

@@ -1,16 +1,14 @@
 //! Refreshes over HTTP, each of which rotates, beside what Postgres carries by itself.
 
-use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
 use diesel::sql_types::{Array, BigInt, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use crate::chart::Lines;
 use crate::crowd::{self, Load, Task, Until};
-use crate::pgbench::{self, Script};
+use crate::pgbench::Script;
 use crate::server::ServerProcess;
 use crate::session::Session;
-use crate::support::bare_rows;
 use crate::support::database::Database;
 use crate::support::figures::Figures;
 
@@ -28,9 +26,8 @@ pub(crate) fn run(figures: &mut Figures) {
     );
     println!("|---|---|---|---|");
     let server = ServerProcess::start("issuer", &[database.url()]);
-    let (bare, own) = (Script::bare_insertion(), Script::rotation(database.url()));
+    let scripts = [(BARE, Script::bare_insertion()), (OWN, Script::rotation(database.url()))];
     let mut connection = database.connect();
-    connection.batch_execute(bare_rows::CREATE_TABLE).unwrap();
     let users = database.users(64);
     let (rounds, seconds) = figures.effort((5, 3), (1, 1));
     let mut run = 0;
@@ -47,15 +44,10 @@ pub(crate) fn run(figures: &mut Figures) {
             figures.keep(&subject, HTTP, round, "per second", load.rate());
             figures.keep(&subject, HTTP, round, "p99 ms", load.percentile(99));
             sessions = load.clients;
-            figures.keep(
-                &subject,
-                BARE,
-                round,
-                "per second",
-                bare.run(database.url(), run, *clients, seconds),
-            );
-            connection.batch_execute(&pgbench::sessions(run, *clients)).unwrap();
-            figures.keep(&subject, OWN, round, "per second", own.run(database.url(), run, *clients, seconds));
+            for (side, script) in &scripts {
+                let rate = script.run(database.url(), run, *clients, seconds);
+                figures.keep(&subject, side, round, "per second", rate);
+            }
         }
         let ratio = |sides| figures.ratio(&subject, "per second", sides);
         println!("| {clients} | {} | {} | {} |", ratio([HTTP, BARE]), ratio([HTTP, OWN]), ratio([OWN, BARE]));

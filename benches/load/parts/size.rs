@@ -23,8 +23,8 @@ const RATE: &str = "refreshes per second";
 const WAL: &str = "WAL bytes per rotation";
 /// Each session has so many generations, as after an hour or a day of use.
 const GENERATIONS: i32 = 10;
-/// So many sessions, from all over the table, are refreshed, or all that there are. More than the server remembers tokens
-/// of, so none is presented: otherwise this side alone would pay for their signatures.
+/// So many sessions, from all over the table, are refreshed, or all that there are. More than the server remembers
+/// tokens of, so none is presented: otherwise the large side alone would pay for their signatures.
 const REFRESHED: usize = 20_000;
 
 /// A client that goes round its share of the sessions.
@@ -103,13 +103,15 @@ fn populate(url: &str, sessions: i64) {
     let sql = format!(
         "SET session_replication_role = replica; -- no check of each reference, which holds by construction
          CREATE TEMP TABLE made AS
-             SELECT n, (lpad(to_hex(1700000000000 + n * 173), 12, '0') || '7' || substr(md5(n::text), 1, 19))::uuid AS id,
-                    md5('user' || n / 2)::uuid AS user_id
+             SELECT n, md5('user' || n / 2)::uuid AS user_id,
+                    (lpad(to_hex(1700000000000 + n * 173), 12, '0') || '7' || substr(md5(n::text), 1, 19))::uuid AS id
              FROM generate_series(1, {sessions}) n;
          INSERT INTO authflow.users (id, email, email_canonical)
          SELECT DISTINCT user_id, user_id || '@example.com', user_id || '@example.com' FROM made;
-         INSERT INTO authflow.sessions (id, user_id, transport, persistent, user_agent, ip, authenticated_at, created_at, expires_at)
-         SELECT id, user_id, 'cookie', true, repeat('Mozilla/5.0 ', 9), '203.0.113.7', now(), now(), now() + interval '30 days'
+         INSERT INTO authflow.sessions
+             (id, user_id, transport, persistent, user_agent, ip, authenticated_at, created_at, expires_at)
+         SELECT id, user_id, 'cookie', true, repeat('Mozilla/5.0 ', 9), '203.0.113.7', now(), now(),
+                now() + interval '30 days'
          FROM made ORDER BY n;
          INSERT INTO authflow.refresh_tokens (session_id, generation, digest, nonce, issued_at, expires_at, signed_by)
          SELECT id, generation, sha256(decode(md5(n::text || generation), 'hex')), decode(md5(n::text), 'hex'), now(),

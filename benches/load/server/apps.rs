@@ -46,7 +46,8 @@ async fn issuer(database_url: &str) -> (SocketAddr, Server) {
     })
 }
 
-/// Longer than any client waits before it sends the next request, which would otherwise meet a connection that is being closed.
+/// Longer than any client waits before it sends the next request, which would otherwise meet a connection that is being
+/// closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(60);
 
 fn listen(configure: impl Fn(&mut web::ServiceConfig) + Clone + Send + 'static) -> (SocketAddr, Server) {

@@ -53,20 +53,24 @@ pub(super) fn measure(
         figures.keep("refused", &flood, round, "logins", count(|visitor| visitor.refused));
     }
     println!("\n| p99 in ms | {crowd} logins at once / idle | idle | flood |");
+    let flooded = (rounds as u64 * (seconds + BEFORE_AND_AFTER)) as f64;
+    report(figures, [&flood, &idle], flooded);
+}
+
+fn report(figures: &Figures, [flood, idle]: [&str; 2], flooded: f64) {
     println!("|---|---|---|---|");
     for what in [REFRESH, CALL] {
-        let ratio = figures.ratio(what, P99, [&flood, &idle]);
-        let [idle, flood] = [&idle, &flood].map(|side| figures.median(what, side, P99));
+        let ratio = figures.ratio(what, P99, [flood, idle]);
+        let [idle, flood] = [idle, flood].map(|side| figures.median(what, side, P99));
         println!("| {what} | {ratio} | {idle:.1} | {flood:.1} |");
     }
     let [granted, refused] =
-        ["granted", "refused"].map(|what| figures.values(what, &flood, "logins").iter().sum::<f64>());
-    let flooded = (rounds as u64 * (seconds + BEFORE_AND_AFTER)) as f64;
+        ["granted", "refused"].map(|what| figures.values(what, flood, "logins").iter().sum::<f64>());
     println!("\nlogins granted {granted}, refused with Retry-After {refused}");
     println!("attempts per second: {:.0}", (granted + refused) / flooded);
     let memory = |side| figures.values(MEMORY, side, MEBIBYTES);
-    let Some(before) = memory(&idle).first().copied() else { return println!("{}", process::NO_MEMORY) };
-    let most = memory(&flood).into_iter().fold(0.0, f64::max);
+    let Some(before) = memory(idle).first().copied() else { return println!("{}", process::NO_MEMORY) };
+    let most = memory(flood).into_iter().fold(0.0, f64::max);
     println!("memory of the server: {before:.0} MiB before, {most:.0} MiB at most");
 }
 

@@ -1,5 +1,5 @@
-//! Logins beside the raw hash, and what everything else notices of a flood of them: on processors that all share, and with
-//! half of them for the server and half for Postgres and the clients.
+//! Logins beside the raw hash, and what everything else notices of a flood of them: on processors that all share, and
+//! with half of them for the server and half for Postgres and the clients.
 
 mod flood;
 mod rates;

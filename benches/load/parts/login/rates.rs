@@ -50,13 +50,18 @@ pub(super) fn measure(
             keep(side, hashes / elapsed, own().zip(before).map(|(after, before)| after - before), hashes);
         }
     }
+    report(figures, &subject);
+}
+
+fn report(figures: &Figures, subject: &str) {
+    let [login, plain, kept] = SIDES;
     for raw in [plain, kept] {
-        println!("logins per second / {raw}: {}", figures.ratio(&subject, RATE, [login, raw]));
+        println!("logins per second / {raw}: {}", figures.ratio(subject, RATE, [login, raw]));
     }
-    if figures.values(&subject, login, COST).is_empty() {
+    if figures.values(subject, login, COST).is_empty() {
         return println!("{}", process::NO_PROCESSOR_TIME);
     }
-    let cost = figures.ratio(&subject, COST, [kept, login]);
+    let cost = figures.ratio(subject, COST, [kept, login]);
     println!("processor time, {kept} / the server for a login: {cost}");
 }
 

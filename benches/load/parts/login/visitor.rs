@@ -33,8 +33,8 @@ pub(crate) fn log_in(task: Task, visitors: Vec<Visitor>) -> Load<Visitor> {
 }
 
 impl Visitor {
-    /// What the client of this crate waits beyond `Retry-After`, so that not all come back in the same instant: a quarter to
-    /// half of a second, by lot.
+    /// What the client of this crate waits beyond `Retry-After`, so that not all come back in the same instant: a
+    /// quarter to half of a second, by lot.
     fn pause() -> Duration {
         Duration::from_millis(250 + u64::try_from(Uuid::new_v4().as_u128() % 250).unwrap())
     }
