@@ -47,6 +47,8 @@ pub(crate) struct Story {
     pub(crate) late: Vec<Answer>,
     /// An answer that no honest client may get.
     pub(crate) wronged: Option<Answer>,
+    /// Whether a client that comes back got no answer for as long as it tried.
+    pub(crate) starved: bool,
 }
 
 /// How a client tries.
@@ -135,6 +137,7 @@ impl Client {
                 }
             }
             if began.elapsed() >= manner.persistence {
+                story.starved = !manner.persistence.is_zero();
                 break;
             }
             patience = (patience * 2).min(LONGEST_WAIT);
@@ -160,11 +163,19 @@ impl Client {
 
     /// Asks a guarded route whether the access token is good.
     pub(crate) fn is_let_in(&self, address: SocketAddr) -> bool {
+        self.get("/api/me", address) == Some(200)
+    }
+
+    /// The status that comes for a path and the access token.
+    pub(crate) fn get(&self, path: &str, address: SocketAddr) -> Option<u16> {
         let request = format!(
-            "GET /api/me HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
+            "GET {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {}\r\nConnection: close\r\n\r\n",
             self.jwt
         );
-        matches!(call(address, &request, LONGEST_WAIT), Heard::Answer(answer) if answer.status == 200)
+        match call(address, &request, LONGEST_WAIT) {
+            Heard::Answer(answer) => Some(answer.status),
+            _ => None,
+        }
     }
 }
 
