@@ -122,6 +122,10 @@ impl Crowd {
             println!("wronged: {session} {answer:?}");
             self.tally.wronged += 1;
         }
+        for story in stories.iter().filter(|story| story.starved) {
+            println!("starved: {session} {story:?}");
+            self.tally.wronged += 1;
+        }
         let granted: Vec<_> = stories.iter().filter_map(|story| story.granted.as_ref()).collect();
         let chain = self.rows.chain(&session);
         let Some((client, _)) = granted.first() else {

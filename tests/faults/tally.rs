@@ -28,7 +28,7 @@ pub(crate) struct Tally {
     pub(crate) lost: u32,
     /// Tokens for which two different successors were given.
     pub(crate) doubles: u32,
-    /// Clients who came back within the window and were refused.
+    /// Clients who came back within the window and were refused, or never answered.
     pub(crate) wronged: u32,
 }
 
