@@ -56,6 +56,11 @@ fn a_clock_that_is_days_off_costs_nobody_a_session() {
                 }
             },
         );
+        if round % 2 == 1 {
+            shows(&service, -days);
+        }
+        // A day off is far more than an access token lives.
+        crowd.are_let_in(service.address());
         crowd.tally.count(true);
     }
     set(0);
