@@ -93,8 +93,10 @@ async fn a_pruned_generation_is_still_reuse() {
     browser.refresh().await.refused(401, "session_revoked");
 }
 
+/// While it goes on, and not only when it is over.
 #[actix_web::test]
 async fn rows_stay_bounded_under_constant_refreshing() {
+    const REFRESHES: i32 = 400;
     let app = TestApp::with(|config| {
         config.prune_interval(Duration::from_millis(50)).refresh_grace(Duration::ZERO)
     })
@@ -102,11 +104,15 @@ async fn rows_stay_bounded_under_constant_refreshing() {
     let mut browser = Browser::new(&app);
     browser.register("alice@example.com").await.expect(201);
     let session = browser.session();
-    for _ in 0..100 {
+    let mut most = 0;
+    for _ in 0..REFRESHES {
         browser.refresh().await.expect(200);
         app.db_age_session(&session, 61);
+        most = most.max(app.db_generations(&session).len());
     }
-    eventually("the background task prunes", async || app.db_generations(&session) == [100]).await;
+    // Some twenty where the machine is idle.
+    assert!(most <= 100, "{most} rows at a time");
+    eventually("the background task prunes", async || app.db_generations(&session) == [REFRESHES]).await;
     browser.refresh().await.expect(200);
 }
 
