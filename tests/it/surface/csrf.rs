@@ -7,25 +7,39 @@ use serde_json::json;
 use super::{Connection, Reply, Request};
 use crate::support::{Browser, PASSWORD, TestApp};
 
-const ROUTES: [&str; 4] = ["/auth/register", "/auth/login", "/auth/refresh", "/auth/logout"];
+/// Every route that changes something.
+const ROUTES: [(&str, &str); 8] = [
+    ("POST", "/auth/register"),
+    ("POST", "/auth/login"),
+    ("POST", "/auth/refresh"),
+    ("POST", "/auth/logout"),
+    ("POST", "/auth/password"),
+    ("DELETE", "/auth/sessions"),
+    ("DELETE", "/auth/sessions?keep=current"),
+    ("DELETE", "/auth/sessions/0190b2a4-0000-7000-8000-000000000000"),
+];
 const LIST: [&str; 2] = ["https://app.example", "http://localhost:3000"];
 
-/// Sends a command without members to every route, so that one that passes is refused for another reason.
+/// Sends to every route what has no members and no token, so that what passes is refused for another reason.
 fn every_answer(app: &TestApp, lines: &[&str]) -> Vec<Reply> {
     let mut connection = Connection::to(app);
-    ROUTES.iter().map(|route| connection.send(&Request::post(route, "{}").lines(lines))).collect()
+    let request = |(method, path)| match method {
+        "POST" => Request::post(path, "{}"),
+        _ => Request::new(method, path),
+    };
+    ROUTES.into_iter().map(|route| connection.send(&request(route).lines(lines))).collect()
 }
 
 fn assert_refused(app: &TestApp, lines: &[&str]) {
     for (route, reply) in ROUTES.iter().zip(every_answer(app, lines)) {
-        assert_eq!(reply.status, 403, "{route} {lines:?} {reply:?}");
+        assert_eq!(reply.status, 403, "{route:?} {lines:?} {reply:?}");
         reply.problem(403, "csrf_rejected").without_cookie();
     }
 }
 
 fn assert_passed(app: &TestApp, lines: &[&str]) {
     for (route, reply) in ROUTES.iter().zip(every_answer(app, lines)) {
-        assert!(matches!(reply.status, 400 | 401), "{route} {lines:?} {reply:?}");
+        assert!(matches!(reply.status, 400 | 401), "{route:?} {lines:?} {reply:?}");
     }
 }
 
@@ -110,20 +124,27 @@ async fn with_a_list_the_origin_has_to_be_on_it_to_the_byte() {
     }
 }
 
-/// With everything right but the page: nobody is logged in, refreshed or logged out behind the user's back.
+/// With everything right but the page: nothing is done behind the user's back.
 #[actix_web::test]
 async fn a_foreign_page_with_genuine_credentials_changes_nothing() {
     let app = TestApp::start().await;
     let browser = Browser::signed_up(&app, "alice@example.com").await;
     let before = app.db_snapshot();
     let body = |email: &str| json!({ "email": email, "password": PASSWORD });
+    let passwords = json!({ "current_password": PASSWORD, "new_password": "quite another horse by now" });
+    let access_token = browser.access_token.as_deref().unwrap();
+    let own_session = format!("/auth/sessions/{}", browser.session());
     let mut connection = Connection::to(&app);
     for request in [
         Request::post("/auth/register", body("mallory@example.com")),
         Request::post("/auth/login", body("alice@example.com")),
-        Request::new("POST", "/auth/refresh").bearer(browser.access_token.as_deref().unwrap()),
-        Request::new("POST", "/auth/logout").bearer(browser.access_token.as_deref().unwrap()),
+        Request::new("POST", "/auth/refresh").bearer(access_token),
+        Request::new("POST", "/auth/logout").bearer(access_token),
         Request::new("POST", "/auth/logout"),
+        Request::post("/auth/password", passwords).bearer(access_token),
+        Request::new("DELETE", "/auth/sessions").bearer(access_token),
+        Request::new("DELETE", "/auth/sessions?keep=current").bearer(access_token),
+        Request::new("DELETE", &own_session).bearer(access_token),
     ] {
         let cookie = format!("__Host-Http-refresh_token={}", browser.refresh_token.as_deref().unwrap());
         let request = request.header("Cookie", cookie).header("Origin", "https://evil.example");
@@ -144,8 +165,15 @@ async fn a_page_of_the_own_origin_goes_through_the_whole_workflow() {
         let request = request.json(&json!({ "email": "alice@example.com", "password": PASSWORD }));
         assert!(browser.send(from(request)).await.status < 300);
     }
-    for (path, status) in [("/auth/refresh", 200), ("/auth/logout", 204)] {
-        let request = browser.bearer(browser.request(Method::POST, path));
+    let passwords = json!({ "current_password": PASSWORD, "new_password": "quite another horse by now" });
+    let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&passwords);
+    browser.send(from(request)).await.expect(200);
+    for (method, path, status) in [
+        (Method::POST, "/auth/refresh", 200),
+        (Method::DELETE, "/auth/sessions?keep=current", 204),
+        (Method::POST, "/auth/logout", 204),
+    ] {
+        let request = browser.bearer(browser.request(method, path));
         browser.send(from(request)).await.expect(status);
     }
 }
