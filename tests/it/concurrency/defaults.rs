@@ -97,6 +97,9 @@ async fn a_statement_that_times_out_consumes_nothing() {
 
         assert_eq!(answer.header("retry-after"), "1");
         assert!(answer.set_cookie().is_none());
+        // The client would be answered alike by a node that waits on. It does not: the database has given up.
+        let given_up = async || app.db_waiting_for_locks() == 0;
+        eventually(&format!("nobody waits for what is still locked, {setting}"), given_up).await;
         app.db_unchanged_since(&before);
         let pruned = app.auth.prune().await.unwrap();
         assert!(pruned.refresh_tokens > 0, "{setting}: housekeeping waits for nobody: {pruned:?}");
@@ -135,13 +138,14 @@ async fn guesses_at_once_have_one_budget_under_any_isolation() {
         let (_first, app) = with_default(setting).await;
         Browser::signed_up(&app, "alice@example.com").await;
         for email in ["alice@example.com", "nobody@example.com"] {
-            let guesses = (0..100).map(|_| {
+            // Each has a place in the queue for hashing, also on one core.
+            let guesses = (0..60).map(|_| {
                 let mut stranger = Browser::new(&app);
                 async move { stranger.login_with(email, "not the password of anybody").await.status }
             });
             let mut answers = together(guesses).await;
             answers.sort_unstable();
-            assert_eq!(answers, [[401; 5].as_slice(), &[429; 95]].concat(), "{setting}, {email}");
+            assert_eq!(answers, [[401; 5].as_slice(), &[429; 55]].concat(), "{setting}, {email}");
         }
     }
 }
