@@ -262,6 +262,7 @@ mod tests {
         for kind in [
             AttemptBudget::Device,
             AttemptBudget::AccountAndAddress,
+            AttemptBudget::PasswordChange,
             AttemptBudget::AccountAndSite,
             AttemptBudget::Account,
             AttemptBudget::Address,
