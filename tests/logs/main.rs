@@ -12,6 +12,8 @@ mod secrets;
 #[path = "../it/support/mod.rs"]
 mod support;
 
+use std::time::{Duration, Instant};
+
 use actix_authflow::{Auth, RefreshFormat, Transport, UserDraft};
 use actix_web::middleware::Logger;
 use actix_web::{App, HttpServer, web};
@@ -23,12 +25,18 @@ use serde_json::json;
 use capture::{capture_everything, captured};
 use http::{Connection, Reply, Request};
 use secrets::Secrets;
-use support::{SECRET, TestApp};
+use support::{PATIENCE, SECRET, TestApp};
 
 const PASSWORD: &str = "a horse of quite another colour";
 const NEW_PASSWORD: &str = "a colour of quite another horse";
 const WRONG_PASSWORD: &str = "neither horse nor colour at all";
 const WEAK_PASSWORD: &str = "iloveyou!";
+const OWN_NEW_PASSWORD: &str = "no horse of any colour any more";
+
+/// The identifier of no session.
+const NO_SESSION: &str = "0190b2a4-0000-7000-8000-000000000000";
+/// How long events are kept.
+const KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A client that remembers every secret it sends or gets.
 struct Client {
@@ -76,6 +84,12 @@ impl Client {
                     "device_token": self.device_token });
         let cookie = format!("__Host-Http-device={}", self.device_token);
         self.send(Request::post(path, body).header("Cookie", cookie), status);
+    }
+
+    fn change_password(&mut self, current: &str, new: &str, status: u16) {
+        [current, new].iter().for_each(|password| self.secrets.add(password));
+        let body = json!({ "current_password": current, "new_password": new });
+        self.send(Request::post("/auth/password", body).bearer(&self.access_token), status);
     }
 
     fn with_cookie(&self, path: &str) -> Request {
@@ -155,6 +169,56 @@ fn workflow(client: &mut Client, app: &TestApp, format: &str) {
     client.send(client.with_cookie("/auth/refresh"), 503);
     app.db_execute("ALTER TABLE authflow.refresh_tokens DROP CONSTRAINT never");
     client.send(client.with_cookie("/auth/logout"), 204);
+}
+
+/// What users do with what is theirs, and who tries too often.
+fn account(client: &mut Client, format: &str) {
+    let carol = format!("carol-{format}@example.com");
+    client.credentials("/auth/register", &carol, PASSWORD, "cookie", 201);
+    client.change_password(WRONG_PASSWORD, OWN_NEW_PASSWORD, 403);
+    client.change_password(PASSWORD, WEAK_PASSWORD, 422);
+    client.change_password(PASSWORD, OWN_NEW_PASSWORD, 200);
+    let replaced = client.access_token.clone();
+    client.credentials("/auth/login", &carol, PASSWORD, "cookie", 401);
+    client.credentials("/auth/login", &carol, OWN_NEW_PASSWORD, "body", 200);
+    let listed = client.send(Request::get("/auth/sessions").bearer(&client.access_token), 200).json();
+    let sessions = listed["sessions"].as_array().unwrap();
+    assert_eq!(sessions.len(), 2, "{listed}");
+    let other = sessions.iter().find(|session| session["current"] == false).unwrap();
+    let [other, nowhere] =
+        [other["id"].as_str().unwrap(), NO_SESSION].map(|session| format!("/auth/sessions/{session}"));
+    for (path, status) in [
+        (other.as_str(), 204),
+        (&nowhere, 404),
+        ("/auth/sessions?keep=current", 204),
+        ("/auth/sessions", 204),
+    ] {
+        client.send(Request::new("DELETE", path).bearer(&client.access_token), status);
+    }
+    client.send(Request::get("/auth/sessions").bearer(&client.access_token), 401);
+    client.send(Request::get("/auth/sessions").bearer(&replaced), 401);
+
+    let nobody = format!("nobody-{format}@example.com");
+    for _ in 0..5 {
+        client.credentials("/auth/login", &nobody, WRONG_PASSWORD, "cookie", 401);
+    }
+    client.credentials("/auth/login", &nobody, WRONG_PASSWORD, "cookie", 429);
+}
+
+/// What is kept of events names no secret either.
+fn assert_events_are_kept_without(secrets: &Secrets, app: &TestApp) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let rows = app.db_texts("SELECT e::text AS value FROM authflow.events e");
+        let text = rows.into_iter().flatten().collect::<Vec<_>>().join("\n");
+        assert_eq!(secrets.found_in(&text), [""; 0]);
+        // In the order in which they happened: the last ones are there, and so are all.
+        if ["password_changed", "throttled"].iter().all(|word| text.contains(word)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "not all events are kept: {text}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// What a client would write if it wanted a line of its own in the log: line breaks of every kind, and codes that a terminal
@@ -237,7 +301,7 @@ async fn no_secret_is_ever_logged() {
     let (mut secrets, mut refused) = (Secrets::default(), Vec::new());
     secrets.add(SECRET);
     for (name, format) in [("opaque", RefreshFormat::Opaque), ("jwt", RefreshFormat::Jwt)] {
-        let app = TestApp::with(|config| config.refresh_format(format)).await;
+        let app = TestApp::with(|config| config.refresh_format(format).events_retention(KEPT)).await;
         let address = serve(&app.auth);
         host(&app.auth, &mut secrets).await;
         let work = move || {
@@ -251,6 +315,8 @@ async fn no_secret_is_ever_logged() {
                 refused: Vec::new(),
             };
             workflow(&mut client, &app, name);
+            account(&mut client, name);
+            assert_events_are_kept_without(&client.secrets, &app);
             if name == "opaque" {
                 hostile(&mut client);
             }
@@ -269,6 +335,9 @@ async fn no_secret_is_ever_logged() {
         "$argon2id$",
         "a retired refresh token came back and ended its session",
         "POST /auth/refresh",
+        "POST /auth/password",
+        "DELETE /auth/sessions/",
+        "INSERT INTO authflow.events",
         "TRACE",
     ] {
         assert!(text.contains(expected), "nothing like {expected:?} was captured");
