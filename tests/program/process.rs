@@ -6,7 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
+use std::sync::mpsc::{self, Receiver};
+use std::thread;
 use std::time::Instant;
 
 use tempfile::TempDir;
@@ -67,11 +69,14 @@ impl Program {
         let log = directory.join("log");
         let stderr = fs::File::create(&log).unwrap();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(stderr).spawn().unwrap();
-        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (lines, deadline) = (lines(child.stdout.take().unwrap()), Instant::now() + PATIENCE);
         let mut screen = String::new();
         while !screen.contains("Ctrl-C stops it.") {
-            let line =
-                lines.next().unwrap_or_else(|| panic!("{}", fs::read_to_string(&log).unwrap())).unwrap();
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = lines.recv_timeout(left).unwrap_or_else(|end| {
+                let _ = child.kill();
+                panic!("{end} after {screen:?}; {}", fs::read_to_string(&log).unwrap())
+            });
             screen.push_str(&line);
             screen.push('\n');
         }
@@ -103,9 +108,19 @@ impl Program {
                 return status;
             }
             assert!(Instant::now() < deadline, "it does not end: {}", self.log());
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            thread::sleep(std::time::Duration::from_millis(10));
         }
     }
+}
+
+/// The lines that come, for as long as anybody reads them. A pipe alone would be waited for without end.
+fn lines(output: ChildStdout) -> Receiver<String> {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        let mut output = BufReader::new(output).lines().map_while(Result::ok);
+        output.all(|line| sender.send(line).is_ok())
+    });
+    lines
 }
 
 impl Drop for Program {
