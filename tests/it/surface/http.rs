@@ -75,6 +75,17 @@ impl Request {
         self
     }
 
+    /// What is sent under this name, once or more often.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        let own = self.headers.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name));
+        own.map(|(_, value)| value.as_slice())
+    }
+
+    /// The body that is sent; null if it is no JSON.
+    pub(crate) fn json(&self) -> Value {
+        self.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
+    }
+
     fn has(&self, name: &str) -> bool {
         self.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name))
     }
