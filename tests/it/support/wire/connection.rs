@@ -106,14 +106,16 @@ impl TowardsServer {
             if self.look_at(&message) == Fate::Cut {
                 return Ok(());
             }
-            self.server.write_all(&message.bytes)?;
             // A query is sent at once, any other statement with the message that ends its series.
             if matches!(message.kind, b'S' | b'Q')
                 && let Some(trap) = self.leaving.take()
             {
+                // Before the server can have answered.
+                self.client.cut();
                 trap.reach();
-                return Ok(());
+                return self.server.write_all(&message.bytes);
             }
+            self.server.write_all(&message.bytes)?;
         }
     }
 
