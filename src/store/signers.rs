@@ -1,7 +1,7 @@
 //! Which key signed the access tokens of which session: `signed_by` in `authflow.refresh_tokens`.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Integer, Text, Uuid as SqlUuid};
+use diesel::sql_types::{Array, BigInt, Bool, Integer, Nullable, Text, Uuid as SqlUuid};
 use uuid::Uuid;
 
 use super::statement::statement;
@@ -11,25 +11,35 @@ use crate::domain::refresh_token::Generation;
 use crate::domain::session::RevocationReason;
 
 statement! {
-    /// Ends live sessions, so many at most, whose newest generation was given with an access token of this key.
+    /// Looks at the next sessions in the order of their identifiers, ends those that live and whose newest generation was given
+    /// with an access token of this key, and says how far that went. How many are looked at is bounded, not how many are
+    /// ended: a key that signed few would else be looked for in all of them at once.
     ///
     /// They are many users', none of whom is locked. That can be a deadlock with what ends the sessions of one of them, and
     /// either side tries again. A session that is being started in this moment is not seen, as little as one that a node
     /// starts which has not heard of the key yet: whoever ends these asks again afterwards.
-    EndSignedBy { kid: Text = String, reason: Text = &'static str, most: BigInt = i64 } -> (SqlUuid, SqlUuid),
-    ", ended AS (
-        SELECT s.id
-        FROM input, authflow.sessions s
+    EndSignedBy { after: SqlUuid = Uuid, kid: Text = String, reason: Text = &'static str, most: BigInt = i64 }
+    -> (Nullable<SqlUuid>, Array<SqlUuid>, Array<SqlUuid>),
+    ", next AS MATERIALIZED (
+        SELECT s.id FROM authflow.sessions s, input
+        WHERE s.id > input.after
+        ORDER BY s.id LIMIT (SELECT most FROM input)
+    ), signed AS (
+        SELECT next.id
+        FROM input, next
         CROSS JOIN LATERAL (
             SELECT t.signed_by FROM authflow.refresh_tokens t
-            WHERE t.session_id = s.id ORDER BY t.generation DESC LIMIT 1
+            WHERE t.session_id = next.id ORDER BY t.generation DESC LIMIT 1
         ) newest
-        WHERE s.revoked_at IS NULL AND input.kid = ANY (newest.signed_by)
-        LIMIT (SELECT most FROM input)
+        WHERE input.kid = ANY (newest.signed_by)
+    ), ended AS (
+        UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
+        FROM input, signed WHERE s.id = signed.id AND s.revoked_at IS NULL
+        RETURNING s.id, s.user_id
     )
-    UPDATE authflow.sessions s SET revoked_at = clock_timestamp(), revoked_reason = input.reason
-    FROM input, ended WHERE s.id = ended.id AND s.revoked_at IS NULL
-    RETURNING s.id, s.user_id"
+    SELECT (SELECT id FROM next ORDER BY id DESC LIMIT 1),
+           coalesce(array_agg(id), '{}'), coalesce(array_agg(user_id), '{}')
+    FROM ended"
 }
 
 statement! {
@@ -41,6 +51,9 @@ statement! {
       RETURNING t.generation"
 }
 
+/// A session, and whose it is.
+pub(crate) type OwnedSession = (SessionId, UserId);
+
 #[derive(QueryableByName)]
 struct Found {
     #[diesel(sql_type = Bool)]
@@ -48,16 +61,20 @@ struct Found {
 }
 
 impl Session<'_> {
-    /// Ends up to `most` sessions whose last access token this key signed, and answers which they were, and whose.
-    pub(crate) fn end_sessions_signed_by(
+    /// Looks at so many sessions after this one, ends those whose last access token this key signed, and answers the last that
+    /// was looked at, `None` past the end, and which were ended, and whose.
+    pub(crate) fn end_next_signed_by(
         &mut self,
+        after: SessionId,
         kid: &str,
         most: i64,
-    ) -> Result<Vec<(SessionId, UserId)>, StoreError> {
+    ) -> Result<(Option<SessionId>, Vec<OwnedSession>), StoreError> {
         let reason = RevocationReason::KeyCompromised.as_str();
-        let statement = EndSignedBy { kid: kid.to_owned(), reason, most };
-        let ended: Vec<(Uuid, Uuid)> = statement.load(self.connection)?;
-        Ok(ended.into_iter().map(|(id, user)| (SessionId(id), UserId(user))).collect())
+        let statement = EndSignedBy { after: after.0, kid: kid.to_owned(), reason, most };
+        let (last, ids, users): (Option<Uuid>, Vec<Uuid>, Vec<Uuid>) =
+            statement.get_result(self.connection)?;
+        let ended = ids.into_iter().map(SessionId).zip(users.into_iter().map(UserId));
+        Ok((last.map(SessionId), ended.collect()))
     }
 
     pub(crate) fn add_signer(

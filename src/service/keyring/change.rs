@@ -1,7 +1,10 @@
 //! Changes of the keys that a person asks for.
 
+use uuid::Uuid;
+
 use super::{Keyring, KeyringError};
 use crate::domain::event::{Actor, Fact};
+use crate::domain::ids::SessionId;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::keys::lifecycle::{KeyRecord, KeyState, LEAD, Moment, NODE_LEAD, Step};
 use crate::domain::session::RevocationReason;
@@ -110,22 +113,23 @@ impl Keyring {
     /// Ends the sessions whose last access token this key signed, and answers how many they were. A node that had not
     /// heard yet may have added some since the last time.
     pub(crate) fn end_sessions(&self, kid: &str) -> Result<usize, StoreError> {
-        let mut count = 0;
+        let (mut after, mut count) = (SessionId(Uuid::nil()), 0);
         loop {
-            let (ids, ended) = self.store.settled_transaction(|session| {
-                let ended = session.end_sessions_signed_by(kid, BATCH)?;
+            let (last, ids, ended) = self.store.settled_transaction(|session| {
+                let (last, ended) = session.end_next_signed_by(after, kid, BATCH)?;
                 let ids: Vec<_> = ended.iter().map(|(id, _)| *id).collect();
                 session.delete_chains(&ids)?;
-                Ok((ids, ended))
+                Ok((last, ids, ended))
             })?;
-            if ended.is_empty() {
-                return Ok(count);
-            }
             self.announcer.announce(&ids);
             count += ended.len();
             let reason = RevocationReason::KeyCompromised;
             let facts = ended.into_iter().map(|(id, user)| Fact::session_ended(id, user, reason));
             self.events.report(Actor::Application, facts);
+            match last {
+                Some(last) => after = last,
+                None => return Ok(count),
+            }
         }
     }
 
