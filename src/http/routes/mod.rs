@@ -58,7 +58,10 @@ pub(crate) fn configure(app: &mut web::ServiceConfig, path: &str, state: web::Da
         let routes = [web::get().to(doctor::read), web::post().to(doctor::write)];
         scope = scope.service(several("/doctor", "GET, POST", routes));
     }
-    app.app_data(state.verifier.clone()).service(scope.app_data(state));
+    // For guards without a verifier of their own anywhere in the application, and for the scope itself, which may not be the
+    // only one of its kind.
+    app.app_data(state.verifier.clone());
+    app.service(scope.app_data(state.verifier.clone()).app_data(state));
 }
 
 /// A path with one method; every other method is answered with 405 and `Allow`.

@@ -132,7 +132,7 @@ async fn a_login_behind_it_still_ends_the_session_it_replaces() {
     host.stop().await;
 }
 
-/// Customers and staff, each with a scope, a secret and a cookie of their own.
+/// Customers and staff, each with a scope and a cookie of their own.
 #[actix_web::test]
 async fn two_scopes_in_one_application_keep_their_cookies_apart() {
     let app = TestApp::start().await;
@@ -158,5 +158,30 @@ async fn two_scopes_in_one_application_keep_their_cookies_apart() {
         host.send([refresh("/auth/refresh", &alice), refresh("/office/auth/refresh", &bob)]).await;
     assert!(customer.expect(200).header("set-cookie").starts_with(COOKIE));
     assert!(employee.expect(200).header("set-cookie").starts_with("__Host-Http-staff="));
+    host.stop().await;
+}
+
+#[actix_web::test]
+async fn two_scopes_side_by_side_judge_by_their_own_keys() {
+    let app = TestApp::start().await;
+    let staff = app.node(|config| config.cookie_name("staff").audience("staff")).await;
+    let clones = (app.auth.clone(), staff.auth.clone());
+    let host = Host::start(&app.auth, 0, move |service| {
+        service.configure(clones.0.routes("/auth")).configure(clones.1.routes("/office"));
+    });
+    let (alice, bob) = (
+        Browser::signed_up(&app, "alice@example.com").await,
+        Browser::signed_up(&staff, "bob@example.com").await,
+    );
+    for (path, browser, status) in [
+        ("/auth/me", &alice, 200),
+        ("/office/me", &bob, 200),
+        ("/office/me", &alice, 401),
+        ("/auth/me", &bob, 401),
+    ] {
+        let request = Request::new("GET", path).bearer(browser.access_token.as_deref().unwrap());
+        let [reply] = host.send([request]).await;
+        reply.expect(status);
+    }
     host.stop().await;
 }
