@@ -12,7 +12,7 @@ use crate::domain::event::{CredentialFailure, EventKind, Fact};
 use crate::domain::ids::{SessionId, UserId};
 use crate::domain::password::NormalizedPassword;
 use crate::domain::password::hash::Verification;
-use crate::domain::session::{EndedSession, RevocationReason};
+use crate::domain::session::{Device, EndedSession, RevocationReason};
 use crate::domain::throttle::Network;
 use crate::domain::user::Credentials;
 use crate::store::{Change, NewSession, OwnAccount, Session, Started, StoreError};
@@ -75,14 +75,14 @@ impl Service {
     }
 
     /// Third step: sets the password, ends every session of the user and starts a new one like the one it was asked for in,
-    /// all or nothing.
-    pub(crate) fn change_password(&self, change: &PasswordChange) -> Outcome<Grant> {
+    /// all or nothing. The device is the one that asks, under the name that it has.
+    pub(crate) fn change_password(&self, change: &PasswordChange, device: Device) -> Outcome<Grant> {
         let (account, reason) = (&change.account, RevocationReason::PasswordChanged);
         let OwnAccount { credentials, session: own, .. } = account;
         let request = SessionRequest {
             transport: account.transport,
             persistent: account.persistent,
-            device: account.device.clone(),
+            device: Device { name: account.device_name.clone(), ..device },
             replaces: None,
         };
         let key = self.keyring.signing_key();

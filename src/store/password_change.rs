@@ -8,7 +8,7 @@ use super::sessions::transport;
 use super::statement::statement;
 use super::{Session, StoreError};
 use crate::domain::ids::{SessionId, UserId};
-use crate::domain::session::{Device, Transport};
+use crate::domain::session::Transport;
 use crate::domain::user::Credentials;
 
 /// The account behind a live session, and how that session was started.
@@ -19,7 +19,7 @@ pub(crate) struct OwnAccount {
     pub(crate) session: SessionId,
     pub(crate) transport: Transport,
     pub(crate) persistent: bool,
-    pub(crate) device: Device,
+    pub(crate) device_name: Option<String>,
 }
 
 /// What became of the change of a password.
@@ -35,9 +35,9 @@ pub(crate) enum Change {
 
 statement! {
     FindOwnAccount { user_id: SqlUuid = Uuid, session_id: SqlUuid = Uuid }
-    -> (Nullable<Text>, Integer, Integer, Nullable<Text>, Text, Bool, Nullable<Text>, Nullable<Text>, Nullable<Text>),
+    -> (Nullable<Text>, Integer, Integer, Nullable<Text>, Text, Bool, Nullable<Text>),
     " SELECT u.password_hash, u.credentials_version, u.password_version, u.email_canonical, s.transport, s.persistent,
-             s.device_name, s.user_agent, s.ip
+             s.device_name
       FROM input
       JOIN authflow.sessions s ON s.id = input.session_id AND s.user_id = input.user_id AND s.revoked_at IS NULL
       JOIN authflow.users u ON u.id = s.user_id AND u.disabled_at IS NULL
@@ -84,8 +84,6 @@ struct OwnAccountRow {
     transport: String,
     persistent: bool,
     device_name: Option<String>,
-    user_agent: Option<String>,
-    ip: Option<String>,
 }
 
 impl Session<'_> {
@@ -137,7 +135,7 @@ impl OwnAccountRow {
             session,
             transport: transport(&self.transport)?,
             persistent: self.persistent,
-            device: Device { name: self.device_name, user_agent: self.user_agent, ip: self.ip },
+            device_name: self.device_name,
         })
     }
 }

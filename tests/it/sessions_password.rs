@@ -59,12 +59,17 @@ async fn the_new_session_lives_like_the_old_one() {
     });
     browser.post("/auth/login", &body).await.expect(200);
     let old = browser.session();
-    let cookie = change(&mut browser, NEW, PASSWORD).await.expect(200).set_cookie().unwrap();
+    let request = browser.bearer(browser.request(Method::POST, "/auth/password"));
+    let passwords = json!({ "current_password": NEW, "new_password": PASSWORD });
+    let answer = browser.send(request.header("User-Agent", "after an update").json(&passwords)).await;
+    let cookie = answer.expect(200).set_cookie().unwrap();
     assert_eq!(cookie.max_age(), None, "a browser that was not to be remembered");
-    let like = "transport || persistent || device_name || coalesce(user_agent, '') || ip";
-    let of =
-        |id: &str| app.db_texts(&format!("SELECT {like} AS value FROM authflow.sessions WHERE id = '{id}'"));
-    assert_eq!(of(&old), of(&browser.session()));
+    let of = |what: &str, id: &str| {
+        app.db_texts(&format!("SELECT {what} AS value FROM authflow.sessions WHERE id = '{id}'"))
+    };
+    let same = "transport || persistent || device_name || ip";
+    assert_eq!(of(same, &old), of(same, &browser.session()));
+    assert_eq!(of("user_agent", &browser.session()), [Some("after an update".to_owned())]);
     assert_eq!(
         app.db_count(&format!(
             "SELECT count(*) AS value FROM authflow.sessions

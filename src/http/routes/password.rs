@@ -36,6 +36,7 @@ pub(super) async fn change(
     let check =
         move |service: &Service| service.check_change(account, &input.current_password, &input.new_password);
     let (change, attempt) = attempt.check(check).await?;
-    let grant = attempt.succeed(move |service| service.change_password(&change)).await?;
+    let device = state.device(&request, None);
+    let grant = attempt.succeed(move |service| service.change_password(&change, device)).await?;
     Ok(answer::tokens(StatusCode::OK, &grant, &state.cookies))
 }
