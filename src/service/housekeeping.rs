@@ -208,22 +208,30 @@ impl Service {
     ) -> Result<bool, StoreError> {
         let mut after = UserId(Uuid::nil());
         loop {
-            let users = self.store.transaction(|session| session.find_erased(after, MOST))?;
+            let Some(users) = self.store.transaction(|session| session.find_erased(after, MOST))? else {
+                if !pause(Pause::NotOurTurn) {
+                    return Ok(false);
+                }
+                continue;
+            };
             let Some(last) = users.last() else { return Ok(true) };
             after = *last;
-            for user in &users {
-                match self.store.run(|session| session.delete_erased(*user))? {
-                    Deleted::Gone => done.users += 1,
-                    Deleted::NotNow => {}
-                    Deleted::HeldByHost => {
-                        tracing::debug!(%user, "a table of the host refers to a deleted user, whose bare row stays");
-                    }
-                }
+            for user in users {
+                done.users += u64::from(self.prune_user(user)?);
             }
             if !pause(Pause::AfterBatch) {
                 return Ok(false);
             }
         }
+    }
+
+    /// Whether the row of this user has gone.
+    fn prune_user(&self, user: UserId) -> Result<bool, StoreError> {
+        let deleted = self.store.run(|session| session.delete_erased(user))?;
+        if deleted == Deleted::HeldByHost {
+            tracing::debug!(%user, "a table of the host refers to a deleted user, whose bare row stays");
+        }
+        Ok(deleted == Deleted::Gone)
     }
 }
 

@@ -33,7 +33,7 @@ pub(crate) struct Survey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Deleted {
     Gone,
-    /// A session has come up, or the row is gone already.
+    /// A session has come up, the row is gone already, or another node has the turn.
     NotNow,
     /// A table of the host's refers to the row and does not let it go.
     HeldByHost,
@@ -159,20 +159,29 @@ statement! {
 }
 
 statement! {
-    /// Deleted users to whom no session refers any more.
-    FindErased { after: SqlUuid = Uuid, most: BigInt = i64 } -> SqlUuid,
-    " SELECT u.id FROM authflow.users u, input
-      WHERE u.erased_at IS NOT NULL AND u.id > input.after
-        AND NOT EXISTS (SELECT FROM authflow.sessions s WHERE s.user_id = u.id)
-      ORDER BY u.id LIMIT (SELECT most FROM input)"
+    /// Deleted users to whom no session refers any more, if no other node has the turn.
+    FindErased { turn: BigInt = i64, after: SqlUuid = Uuid, most: BigInt = i64 } -> (Bool, Array<SqlUuid>),
+    ", turn AS MATERIALIZED (
+        SELECT pg_try_advisory_xact_lock(turn) AS mine FROM input
+    ), erased AS (
+        SELECT u.id FROM authflow.users u, input
+        WHERE u.erased_at IS NOT NULL AND u.id > input.after AND (SELECT mine FROM turn)
+          AND NOT EXISTS (SELECT FROM authflow.sessions s WHERE s.user_id = u.id)
+        ORDER BY u.id LIMIT (SELECT most FROM input)
+    )
+    SELECT (SELECT mine FROM turn), coalesce((SELECT array_agg(id ORDER BY id) FROM erased), '{}')"
 }
 
 statement! {
-    DeleteErased { id: SqlUuid = Uuid } -> SqlUuid,
-    " DELETE FROM authflow.users u USING input
-      WHERE u.id = input.id AND u.erased_at IS NOT NULL
-        AND NOT EXISTS (SELECT FROM authflow.sessions s WHERE s.user_id = u.id)
-      RETURNING u.id"
+    /// Deletes one of them, if no other node has the turn.
+    DeleteErased { turn: BigInt = i64, id: SqlUuid = Uuid } -> SqlUuid,
+    ", turn AS MATERIALIZED (
+        SELECT pg_try_advisory_xact_lock(turn) AS mine FROM input
+    )
+    DELETE FROM authflow.users u USING input
+    WHERE u.id = input.id AND u.erased_at IS NOT NULL AND (SELECT mine FROM turn)
+      AND NOT EXISTS (SELECT FROM authflow.sessions s WHERE s.user_id = u.id)
+    RETURNING u.id"
 }
 
 impl Session<'_> {
@@ -229,15 +238,20 @@ impl Session<'_> {
         Ok(mine.then_some(deleted))
     }
 
-    /// The next deleted users after this one to whom no session refers.
-    pub(crate) fn find_erased(&mut self, after: UserId, most: i64) -> Result<Vec<UserId>, StoreError> {
-        let ids: Vec<Uuid> = FindErased { after: after.0, most }.load(self.connection)?;
-        Ok(ids.into_iter().map(UserId).collect())
+    /// The next deleted users after this one to whom no session refers. `None` if another node has the turn.
+    pub(crate) fn find_erased(
+        &mut self,
+        after: UserId,
+        most: i64,
+    ) -> Result<Option<Vec<UserId>>, StoreError> {
+        let statement = FindErased { turn: LOCK, after: after.0, most };
+        let (mine, ids): (bool, Vec<Uuid>) = statement.get_result(self.connection)?;
+        Ok(mine.then(|| ids.into_iter().map(UserId).collect()))
     }
 
     /// Deletes the bare row of a deleted user.
     pub(crate) fn delete_erased(&mut self, id: UserId) -> Result<Deleted, StoreError> {
-        let statement = DeleteErased { id: id.0 };
+        let statement = DeleteErased { turn: LOCK, id: id.0 };
         match statement.get_result::<Uuid>(self.connection).optional() {
             Ok(Some(_)) => Ok(Deleted::Gone),
             Ok(None) => Ok(Deleted::NotNow),
