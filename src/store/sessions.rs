@@ -312,8 +312,9 @@ impl Session<'_> {
     pub(crate) fn recently_revoked(&mut self, window: TimeDelta) -> Result<Revocations, StoreError> {
         type Row = (DateTime<Utc>, bool, Option<Uuid>, Option<DateTime<Utc>>);
         let rows: Vec<Row> = RecentlyRevoked { window: microseconds(window) }.load(self.connection)?;
+        // The last, because many rows take a while to arrive, and each has the time at which it was read.
         let (now, from_primary, ..) =
-            *rows.first().ok_or(StoreError::Corrupt("no row from RecentlyRevoked"))?;
+            *rows.last().ok_or(StoreError::Corrupt("no row from RecentlyRevoked"))?;
         let sessions = rows.into_iter().filter_map(|(.., id, at)| Some((SessionId(id?), at?))).collect();
         Ok(Revocations { now, from_primary, sessions })
     }

@@ -11,11 +11,13 @@ use super::bell::{Bell, Woken};
 use crate::domain::verifier::Verifier;
 use crate::meters::{self, Task};
 use crate::service::keyring::Keyring;
-use crate::store::{Session, Store, StoreError};
+use crate::store::{Session, Store, StoreError, TRANSACTION_LIMIT};
 
 /// What each question covers: a margin over the longest time a revocation can take from its timestamp to its commit, which
 /// is twice `TRANSACTION_LIMIT` of the store.
 const WINDOW: TimeDelta = TimeDelta::seconds(60);
+const _: () =
+    assert!(WINDOW.num_seconds() as u64 >= 2 * 2 * TRANSACTION_LIMIT.as_secs(), "that, and as much again");
 /// What a question covers that a hint gave rise to. The hint came after a commit, and hardly any takes longer; one that
 /// does is found by the next regular question.
 const HINTED: TimeDelta = TimeDelta::seconds(5);
@@ -129,6 +131,9 @@ impl Watched {
         }
         if window != HINTED {
             revocations.forget_expired(read.now.timestamp());
+        }
+        // The primary of yesterday has no news, however quickly it answers.
+        if window != HINTED && read.from_primary {
             revocations.complete_as_of(asked);
         }
         Ok(read.from_primary)
