@@ -4,7 +4,7 @@ use actix_authflow::Auth;
 use secrecy::SecretString;
 use serde_json::json;
 
-use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually, together};
+use crate::support::{Answer, Browser, PASSWORD, TestApp, together};
 
 const ROUNDS: u32 = 200;
 
@@ -81,18 +81,6 @@ async fn two_hundred_rounds_of_everything_end_in_no_deadlock_and_no_fault() {
     assert_eq!(app.db_count(leftovers), 0);
     let sessions = "SELECT count(*) AS value FROM authflow.sessions";
     assert!(app.db_count(sessions) > i64::from(ROUNDS));
-    assert_eq!(deadlocks(app, other).await, 0);
-}
-
-/// How many deadlocks the database has counted. The sum is there when the backends have ended.
-async fn deadlocks(app: TestApp, other: TestApp) -> i64 {
     drop(other);
-    let app = app.restart().await;
-    let counter = |name: &str| {
-        app.db_count(&format!(
-            "SELECT {name} AS value FROM pg_stat_database WHERE datname = current_database()"
-        ))
-    };
-    eventually("the counters come", async || counter("xact_commit") > i64::from(ROUNDS) * 6).await;
-    counter("deadlocks")
+    assert_eq!(app.db_deadlocks(i64::from(ROUNDS) * 6).await, 0);
 }

@@ -4,7 +4,7 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
-use super::TestApp;
+use super::{TestApp, eventually};
 
 #[derive(QueryableByName)]
 struct Number {
@@ -142,6 +142,19 @@ impl TestApp {
             self.db_texts(&sql)
         };
         tables.into_iter().flatten().flat_map(rows_of).flatten().collect()
+    }
+
+    /// How many deadlocks the database has counted, of at least so many transactions. The sum is there when the backends
+    /// have ended, so every other node has to be gone.
+    pub(crate) async fn db_deadlocks(self, transactions: i64) -> i64 {
+        let app = self.restart().await;
+        let counter = |name: &str| {
+            app.db_count(&format!(
+                "SELECT {name} AS value FROM pg_stat_database WHERE datname = current_database()"
+            ))
+        };
+        eventually("the counters come", async || counter("xact_commit") > transactions).await;
+        counter("deadlocks")
     }
 
     /// How many statements of this database wait for a lock at this moment.

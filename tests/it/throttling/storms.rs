@@ -29,19 +29,7 @@ async fn a_storm_of_right_and_wrong_passwords_ends_in_no_deadlock_and_no_fault()
         app.db_execute("DELETE FROM authflow.attempts WHERE kind <> 'address'");
     }
     drop(other);
-    assert_eq!(deadlocks(app).await, 0);
-}
-
-/// How many deadlocks the database has counted. The sum is there when the backends have ended.
-async fn deadlocks(app: TestApp) -> i64 {
-    let app = app.restart().await;
-    let counter = |name: &str| {
-        app.db_count(&format!(
-            "SELECT {name} AS value FROM pg_stat_database WHERE datname = current_database()"
-        ))
-    };
-    eventually("the counters come", async || counter("xact_commit") > 200).await;
-    counter("deadlocks")
+    assert_eq!(app.db_deadlocks(200).await, 0);
 }
 
 /// The order of locks, on both ways: counting an attempt, and taking it back.
