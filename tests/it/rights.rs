@@ -7,7 +7,6 @@ use actix_authflow::{KeyState, RotateKeys, Transport, UserDraft};
 use diesel::connection::SimpleConnection as _;
 use diesel::{Connection as _, PgConnection};
 use reqwest::Method;
-use serde_json::json;
 
 use crate::support::{Answer, Browser, PASSWORD, PEM, TestApp, eventually};
 
@@ -65,9 +64,7 @@ async fn the_rights_in_the_manual_are_enough_for_everything() {
     let other = listed.json["sessions"][1]["id"].as_str().unwrap();
     send(&mut browser, Method::DELETE, &format!("/auth/sessions/{other}")).await.expect(204);
     send(&mut browser, Method::DELETE, "/auth/sessions?keep=current").await.expect(204);
-    let change = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
-    let change = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&change);
-    browser.send(change).await.expect(200);
+    browser.change_password(PASSWORD, NEW_PASSWORD).await.expect(200);
 
     // The same generation again, with a JWT of another key: its row takes a note of that.
     browser.refresh().await.expect(200);

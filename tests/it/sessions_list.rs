@@ -4,7 +4,7 @@ use actix_authflow::TrustedProxies;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Browser, PASSWORD, TestApp, raw};
+use crate::support::{Browser, PASSWORD, TestApp, raw};
 
 const NOBODYS: &str = "0190aaaa-0000-7000-8000-000000000000";
 
@@ -13,11 +13,6 @@ async fn list(browser: &Browser) -> Vec<Value> {
     let answer = browser.clone().send(request).await.expect(200);
     assert_eq!(answer.header("cache-control"), "no-store");
     answer.json["sessions"].as_array().unwrap().clone()
-}
-
-async fn delete(browser: &mut Browser, path: &str) -> Answer {
-    let request = browser.bearer(browser.request(Method::DELETE, path));
-    browser.send(request).await
 }
 
 fn ids(sessions: &[Value]) -> Vec<&str> {
@@ -124,12 +119,12 @@ async fn one_session_is_ended_at_once_and_its_owner_alone_can_do_it() {
     let path = format!("/auth/sessions/{}", office.session());
 
     let before = app.db_snapshot();
-    delete(&mut stranger, &path).await.refused(404, "not_found");
-    delete(&mut stranger, &format!("/auth/sessions/{NOBODYS}")).await.refused(404, "not_found");
+    stranger.delete(&path).await.refused(404, "not_found");
+    stranger.delete(&format!("/auth/sessions/{NOBODYS}")).await.refused(404, "not_found");
     assert_eq!(app.db_snapshot(), before);
     office.call_api().await.expect(200);
 
-    let answer = delete(&mut laptop, &path).await.expect(204);
+    let answer = laptop.delete(&path).await.expect(204);
 
     assert_eq!(answer.set_cookie(), None, "another session's cookie is elsewhere");
     office.call_api().await.refused(401, "session_revoked");
@@ -138,7 +133,7 @@ async fn one_session_is_ended_at_once_and_its_owner_alone_can_do_it() {
     office.refresh().await.refused(401, "session_revoked");
     phone.call_api().await.expect(200);
     let after = app.db_snapshot();
-    delete(&mut laptop, &path).await.expect(204);
+    laptop.delete(&path).await.expect(204);
     assert_eq!(app.db_snapshot(), after, "ending it again changes nothing");
 }
 
@@ -150,16 +145,16 @@ async fn ending_the_own_session_expires_its_cookie_and_no_other() {
     // The browser has logged in anew in another tab meanwhile.
     let mut stale_tab = laptop.with_refresh_token(office.refresh_token.clone().unwrap());
     let own = format!("/auth/sessions/{}", laptop.session());
-    assert_eq!(delete(&mut stale_tab, &own).await.expect(204).set_cookie(), None);
+    assert_eq!(stale_tab.delete(&own).await.expect(204).set_cookie(), None);
 
     laptop.login("alice@example.com").await.expect(200);
     let own = format!("/auth/sessions/{}", laptop.session());
-    let cookie = delete(&mut laptop, &own).await.expect(204).set_cookie().unwrap();
+    let cookie = laptop.delete(&own).await.expect(204).set_cookie().unwrap();
     assert_eq!((cookie.value.as_str(), cookie.max_age()), ("", Some(0)));
     laptop.call_api().await.refused(401, "session_revoked");
 
     let own = format!("/auth/sessions/{}", phone.session());
-    assert_eq!(delete(&mut phone, &own).await.expect(204).set_cookie(), None, "a phone has no cookie");
+    assert_eq!(phone.delete(&own).await.expect(204).set_cookie(), None, "a phone has no cookie");
 }
 
 #[actix_web::test]
@@ -167,7 +162,7 @@ async fn all_others_are_ended_or_all() {
     let app = TestApp::start().await;
     let (mut laptop, office, phone, stranger) = household(&app).await;
 
-    let answer = delete(&mut laptop, "/auth/sessions?keep=current").await.expect(204);
+    let answer = laptop.delete("/auth/sessions?keep=current").await.expect(204);
     assert_eq!(answer.set_cookie(), None);
     laptop.call_api().await.expect(200);
     laptop.refresh().await.expect(200);
@@ -177,7 +172,7 @@ async fn all_others_are_ended_or_all() {
     laptop.clone().login("alice@example.com").await.expect(200);
     let mut laptop = Browser::new(&app);
     laptop.login("alice@example.com").await.expect(200);
-    let answer = delete(&mut laptop, "/auth/sessions").await.expect(204);
+    let answer = laptop.delete("/auth/sessions").await.expect(204);
     assert_eq!(answer.set_cookie().unwrap().max_age(), Some(0));
     laptop.call_api().await.refused(401, "session_revoked");
     assert_eq!(app.db_live_sessions(), [stranger.session()]);
@@ -191,7 +186,7 @@ async fn an_unknown_query_ends_nothing() {
     browser.register("alice@example.com").await.expect(201);
     let before = app.db_snapshot();
     for query in ["keep=all", "keep=", "kep=current", "keep=current&keep=current", "keep=Current"] {
-        delete(&mut browser, &format!("/auth/sessions?{query}")).await.refused(400, "invalid_request");
+        browser.delete(&format!("/auth/sessions?{query}")).await.refused(400, "invalid_request");
     }
     assert_eq!(app.db_snapshot(), before);
 }

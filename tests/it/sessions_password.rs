@@ -5,15 +5,9 @@ use reqwest::Method;
 use serde_json::json;
 
 use crate::support::wire::{Moment, Proxy, is_rotation, is_start_of_session};
-use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
+use crate::support::{Browser, PASSWORD, TestApp, eventually};
 
 const NEW: &str = "quite another horse of a colour";
-
-async fn change(browser: &mut Browser, current: &str, new: &str) -> Answer {
-    let body = json!({ "current_password": current, "new_password": new });
-    let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-    browser.send(request).await
-}
 
 #[actix_web::test]
 async fn a_change_ends_every_session_and_starts_a_new_one() {
@@ -25,7 +19,7 @@ async fn a_change_ends_every_session_and_starts_a_new_one() {
     stranger.register("mallory@example.com").await.expect(201);
     let before = browser.clone();
 
-    let answer = change(&mut browser, PASSWORD, NEW).await.expect(200);
+    let answer = browser.change_password(PASSWORD, NEW).await.expect(200);
 
     assert_ne!(answer.session_id(), before.session());
     assert_eq!(answer.json["user"]["email"], "alice@example.com");
@@ -48,7 +42,7 @@ async fn the_new_session_lives_like_the_old_one() {
     let app = TestApp::start().await;
     let mut phone = Browser::mobile(&app);
     phone.register("alice@example.com").await.expect(201);
-    let answer = change(&mut phone, PASSWORD, NEW).await.expect(200);
+    let answer = phone.change_password(PASSWORD, NEW).await.expect(200);
     assert_eq!(answer.set_cookie(), None);
     assert!(answer.refresh_token().is_some());
     phone.refresh().await.expect(200);
@@ -87,12 +81,12 @@ async fn what_is_refused_changes_nothing() {
     browser.register("alice@example.com").await.expect(201);
     let before = app.db_snapshot();
 
-    change(&mut browser, "not the password", NEW).await.refused(403, "wrong_password");
-    change(&mut browser, &"x".repeat(5_000), NEW).await.refused(403, "wrong_password");
-    change(&mut browser, PASSWORD, "short").await.refused(422, "weak_password");
-    change(&mut browser, PASSWORD, "alice@example.com").await.refused(422, "weak_password");
-    change(&mut browser, "not the password", "short").await.refused(422, "weak_password");
-    change(&mut Browser::new(&app), PASSWORD, NEW).await.refused(401, "unauthorized");
+    browser.change_password("not the password", NEW).await.refused(403, "wrong_password");
+    browser.change_password(&"x".repeat(5_000), NEW).await.refused(403, "wrong_password");
+    browser.change_password(PASSWORD, "short").await.refused(422, "weak_password");
+    browser.change_password(PASSWORD, "alice@example.com").await.refused(422, "weak_password");
+    browser.change_password("not the password", "short").await.refused(422, "weak_password");
+    Browser::new(&app).change_password(PASSWORD, NEW).await.refused(401, "unauthorized");
     let foreign = browser.bearer(browser.request(Method::POST, "/auth/password"));
     let foreign = foreign.header("Origin", "https://evil.example").body("x");
     browser.send(foreign).await.refused(403, "csrf_rejected");
@@ -112,8 +106,8 @@ async fn a_user_without_password_has_a_wrong_one() {
     let mut browser = Browser::new(&app);
     browser.post(&format!("/host/login/{}/cookie", user.id), &json!({})).await.expect(200);
 
-    change(&mut browser, "", NEW).await.refused(403, "wrong_password");
-    change(&mut browser, PASSWORD, NEW).await.refused(403, "wrong_password");
+    browser.change_password("", NEW).await.refused(403, "wrong_password");
+    browser.change_password(PASSWORD, NEW).await.refused(403, "wrong_password");
     browser.call_api().await.expect(200);
 }
 
@@ -126,7 +120,7 @@ async fn a_session_that_ended_while_passwords_were_hashed_changes_nothing() {
     browser.register("alice@example.com").await.expect(201);
     let trap = wire.trap(|sql| sql.contains("changed AS"), Moment::HoldBefore);
     let mut elsewhere = browser.at(&held_node);
-    let changing = spawn(async move { change(&mut elsewhere, PASSWORD, NEW).await });
+    let changing = spawn(async move { elsewhere.change_password(PASSWORD, NEW).await });
     trap.reached().await;
 
     browser.clone().logout().await.expect(204);
@@ -146,7 +140,7 @@ async fn a_change_goes_on_whatever_becomes_of_the_other_sessions() {
     let mut browser = Browser::signed_up(&app, "alice@example.com").await;
     let trap = wire.trap(|sql| sql.contains("changed AS"), Moment::HoldBefore);
     let mut elsewhere = browser.at(&held_node);
-    let changing = spawn(async move { change(&mut elsewhere, PASSWORD, NEW).await });
+    let changing = spawn(async move { elsewhere.change_password(PASSWORD, NEW).await });
     trap.reached().await;
 
     let request = browser.bearer(browser.request(Method::DELETE, "/auth/sessions?keep=current"));
@@ -174,7 +168,7 @@ async fn a_login_whose_password_was_checked_before_starts_no_session() {
             let request = browser.bearer(browser.request(Method::DELETE, "/auth/sessions"));
             browser.send(request).await.expect(204);
         } else {
-            change(&mut browser, PASSWORD, NEW).await.expect(200);
+            browser.change_password(PASSWORD, NEW).await.expect(200);
         }
         let live = app.db_live_sessions();
         trap.release();
@@ -204,7 +198,7 @@ async fn a_login_that_is_starting_its_session_is_waited_for_and_ended() {
                 let request = own.bearer(own.request(Method::DELETE, "/auth/sessions"));
                 own.send(request).await.expect(204)
             } else {
-                change(&mut own, PASSWORD, NEW).await.expect(200)
+                own.change_password(PASSWORD, NEW).await.expect(200)
             }
         });
         eventually("the one waits for the other", async || {
@@ -223,7 +217,7 @@ async fn a_login_that_is_starting_its_session_is_waited_for_and_ended() {
         assert_eq!(survivors.len(), usize::from(!ends_all), "{ended:?}");
         browser.login_with("alice@example.com", current).await.expect(200);
         if !ends_all {
-            change(&mut browser, NEW, PASSWORD).await.expect(200);
+            browser.change_password(NEW, PASSWORD).await.expect(200);
         }
     }
 }
@@ -242,7 +236,7 @@ async fn a_refresh_under_way_leaves_no_token() {
     trap.reached().await;
 
     let mut own = browser.clone();
-    let changing = spawn(async move { change(&mut own, PASSWORD, NEW).await });
+    let changing = spawn(async move { own.change_password(PASSWORD, NEW).await });
     eventually("the one waits for the other", async || {
         app.db_waiting_for_locks() > 0 || changing.is_finished()
     })
@@ -266,7 +260,7 @@ async fn a_change_whose_answer_from_the_database_was_lost_is_known_as_done() {
     browser.register("alice@example.com").await.expect(201);
     let _trap = wire.trap(|sql| sql == "COMMIT", Moment::CutAfter);
 
-    change(&mut browser, PASSWORD, NEW).await.expect(200);
+    browser.change_password(PASSWORD, NEW).await.expect(200);
 
     assert_eq!(app.db_live_sessions(), [browser.session()]);
     browser.refresh().await.expect(200);

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use actix_authflow::{Auth, UserId};
 use actix_web::rt::{spawn, time};
 use futures_util::future::join_all;
-use reqwest::Method;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -30,13 +29,11 @@ async fn end(how: End, mut browser: Browser, auth: Auth, passwords: [&str; 2]) -
     let user: UserId = browser.user().parse().unwrap();
     match how {
         End::NewPassword => {
-            let body = json!({ "current_password": passwords[0], "new_password": passwords[1] });
-            let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-            Some(browser.send(request).await.expect(200).session_id())
+            let answer = browser.change_password(passwords[0], passwords[1]).await;
+            Some(answer.expect(200).session_id())
         }
         End::Everywhere => {
-            let request = browser.bearer(browser.request(Method::DELETE, "/auth/sessions"));
-            browser.send(request).await.expect(204);
+            browser.delete("/auth/sessions").await.expect(204);
             None
         }
         End::Disabled => {

@@ -13,9 +13,7 @@ use crate::support::{Browser, PASSWORD};
 const NEW: &str = "a colour of quite another horse";
 
 async fn change(browser: &mut Browser, current: &str) -> u16 {
-    let body = json!({ "current_password": current, "new_password": NEW });
-    let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-    browser.send(request).await.status
+    browser.change_password(current, NEW).await.status
 }
 
 #[actix_web::test]

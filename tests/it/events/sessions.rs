@@ -1,16 +1,10 @@
 //! The ends of sessions, and what the application does to users.
 
 use actix_authflow::RotateKeys;
-use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{Heard, line, listen};
 use crate::support::{Browser, PASSWORD};
-
-async fn delete(browser: &Browser, path: &str) {
-    let request = browser.bearer(browser.request(Method::DELETE, path));
-    browser.clone().send(request).await.expect(204);
-}
 
 /// Asserts that one session has ended and nothing else happened.
 #[track_caller]
@@ -50,10 +44,10 @@ async fn each_end_of_a_session_is_told_once_with_its_reason() {
     assert_eq!(events[1]["session_id"], before.session());
 
     for _ in 0..2 {
-        delete(&second, &format!("/auth/sessions/{}", third.session())).await;
+        second.clone().delete(&format!("/auth/sessions/{}", third.session())).await.expect(204);
     }
     one_ended(&heard, &third, "revoked_by_user", "client");
-    delete(&second, "/auth/sessions?keep=current").await;
+    second.clone().delete("/auth/sessions?keep=current").await.expect(204);
     one_ended(&heard, &fourth, "revoked_by_user", "client");
 
     let gone = second.clone();

@@ -1,8 +1,6 @@
 //! What the database is asked for.
 
 use actix_authflow::testing::internals::FullQueue;
-use reqwest::Method;
-use serde_json::json;
 
 use crate::support::wire::{self, Event, Proxy};
 use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
@@ -102,9 +100,7 @@ async fn what_is_refused_for_a_full_queue_asks_the_database_for_nothing() {
 }
 
 pub(super) async fn new_password(browser: &mut Browser) -> Answer {
-    let request = browser.bearer(browser.request(Method::POST, "/auth/password"));
-    let passwords = json!({ "current_password": PASSWORD, "new_password": "a horse that nobody has seen" });
-    browser.send(request.json(&passwords)).await
+    browser.change_password(PASSWORD, "a horse that nobody has seen").await
 }
 
 /// What bounds the transaction comes with its beginning, and the other nodes are told by somebody else.

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_authflow::AuthConfig;
-use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -211,9 +210,7 @@ async fn a_new_password_ends_every_session_although_a_connection_breaks() {
 async fn change_password(node: &TestApp, browser: &mut Browser, own_change: bool) {
     let new = "quite another horse by now";
     if own_change {
-        let body = json!({ "current_password": PASSWORD, "new_password": new });
-        let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-        browser.send(request).await.expect(200);
+        browser.change_password(PASSWORD, new).await.expect(200);
         browser.call_api().await.expect(200);
         browser.logout().await.expect(204);
     } else {

@@ -2,8 +2,6 @@
 
 use actix_authflow::testing::TestCluster;
 use actix_authflow::{Auth, AuthConfig, Error};
-use reqwest::Method;
-use serde_json::json;
 
 use crate::concurrency::one_generation_for_all;
 use crate::support::pooler::{Mode, Pooler};
@@ -53,9 +51,7 @@ async fn without_prepared_statements_everything_goes_through_any_pooler() {
     let key = app.auth.rotate_keys(actix_authflow::RotateKeys::Announced).await.unwrap();
     assert!(other.auth.keys().await.unwrap().iter().any(|known| known.kid() == key.kid()));
     let left = browser.clone();
-    let change = json!({ "current_password": PASSWORD, "new_password": "quite another horse by now" });
-    let change = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&change);
-    browser.send(change).await.expect(200);
+    browser.change_password(PASSWORD, "quite another horse by now").await.expect(200);
     left.at(&other).refresh().await.refused(401, "session_revoked");
     browser.at(&other).login_with("alice@example.com", PASSWORD).await.refused(401, "invalid_credentials");
     browser.clone().logout().await.expect(204);

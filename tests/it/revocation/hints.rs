@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use actix_authflow::UserId;
 use diesel::RunQueryDsl as _;
-use reqwest::Method;
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -18,37 +17,48 @@ fn listens_as(app: &TestApp, name: &str) -> String {
     format!("{url}{}application_name={name}", if url.contains('?') { '&' } else { '?' })
 }
 
-async fn delete(browser: &Browser, path: &str) {
-    browser.clone().send(browser.bearer(browser.request(Method::DELETE, path))).await.expect(204);
+/// Every way to end a session.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Logout,
+    EndedByUser,
+    AllEndedByUser,
+    NewPassword,
+    Reuse,
+    Replaced,
+    Evicted,
+    PasswordSetByHost,
+    RevokedByHost,
+    AllRevokedByHost,
+    Disabled,
 }
 
-/// Every way to end a session, by name.
-const ENDS: [&str; 11] = [
-    "logout",
-    "ended by the user",
-    "all ended by the user",
-    "new password",
-    "reuse",
-    "replaced",
-    "evicted",
-    "password set by the host",
-    "revoked by the host",
-    "all revoked by the host",
-    "disabled",
+const ENDS: [End; 11] = [
+    End::Logout,
+    End::EndedByUser,
+    End::AllEndedByUser,
+    End::NewPassword,
+    End::Reuse,
+    End::Replaced,
+    End::Evicted,
+    End::PasswordSetByHost,
+    End::RevokedByHost,
+    End::AllRevokedByHost,
+    End::Disabled,
 ];
 
-async fn end(how: &str, browser: &Browser, app: &TestApp) {
+async fn end(how: End, browser: &Browser, address: &str, app: &TestApp) {
     let user: UserId = browser.user().parse().unwrap();
     match how {
-        "logout" => drop(browser.clone().logout().await.expect(204)),
-        "ended by the user" => delete(browser, &format!("/auth/sessions/{}", browser.session())).await,
-        "all ended by the user" => delete(browser, "/auth/sessions").await,
-        "new password" => {
-            let body = json!({ "current_password": PASSWORD, "new_password": "quite another horse by now" });
-            let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-            browser.clone().send(request).await.expect(200);
+        End::Logout => drop(browser.clone().logout().await.expect(204)),
+        End::EndedByUser => {
+            browser.clone().delete(&format!("/auth/sessions/{}", browser.session())).await.expect(204);
         }
-        "reuse" => {
+        End::AllEndedByUser => drop(browser.clone().delete("/auth/sessions").await.expect(204)),
+        End::NewPassword => {
+            browser.clone().change_password(PASSWORD, "quite another horse by now").await.expect(200);
+        }
+        End::Reuse => {
             let mut owner = browser.clone();
             for _ in 0..2 {
                 owner.refresh().await.expect(200);
@@ -56,28 +66,21 @@ async fn end(how: &str, browser: &Browser, app: &TestApp) {
             }
             browser.clone().refresh().await.refused(401, "refresh_token_reused");
         }
-        "replaced" => drop(browser.clone().login(how_to_address(how)).await.expect(200)),
-        "evicted" => {
+        End::Replaced => drop(browser.clone().login(address).await.expect(200)),
+        End::Evicted => {
             for _ in 0..2 {
-                Browser::new(app).login(how_to_address(how)).await.expect(200);
+                Browser::new(app).login(address).await.expect(200);
             }
         }
-        "password set by the host" => {
+        End::PasswordSetByHost => {
             let password = SecretString::from("quite another horse by now");
             app.auth.set_password(user, password).await.unwrap();
         }
-        "revoked by the host" => {
+        End::RevokedByHost => {
             app.auth.revoke_session(browser.session().parse().unwrap()).await.unwrap();
         }
-        "all revoked by the host" => drop(app.auth.revoke_sessions(user).await.unwrap()),
-        _ => app.auth.disable_user(user).await.unwrap(),
-    }
-}
-
-fn how_to_address(how: &str) -> &'static str {
-    match how {
-        "replaced" => "replaced@example.com",
-        _ => "evicted@example.com",
+        End::AllRevokedByHost => drop(app.auth.revoke_sessions(user).await.unwrap()),
+        End::Disabled => app.auth.disable_user(user).await.unwrap(),
     }
 }
 
@@ -86,11 +89,11 @@ async fn whatever_ends_a_session_tells_the_other_nodes() {
     let app = TestApp::with(|config| config.max_sessions(2)).await;
     let other = app.node(never_polls).await;
     for how in ENDS {
-        let address = format!("{}@example.com", how.replace(' ', "-"));
+        let address = format!("{how:?}@example.com");
         let browser = Browser::signed_up(&app, &address).await;
         browser.at(&other).call_api().await.expect(200);
 
-        end(how, &browser, &app).await;
+        end(how, &browser, &address, &app).await;
 
         is_refused(&browser, &other).await;
     }

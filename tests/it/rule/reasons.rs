@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use actix_authflow::{AuthConfig, SecurityEvent};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::WINDOW_OVER;
 use crate::support::{Browser, PASSWORD, TestApp};
@@ -49,15 +49,11 @@ impl World {
             "revoked_by_user" => {
                 let mut other = Browser::new(app);
                 other.login(email).await.expect(200);
-                let path = format!("/auth/sessions/{session}");
-                let request = other.bearer(other.request(Method::DELETE, &path));
-                other.send(request).await.expect(204);
+                other.delete(&format!("/auth/sessions/{session}")).await.expect(204);
             }
             "revoked_by_host" => auth.revoke_session(session.parse().unwrap()).await.unwrap(),
             "password_changed" => {
-                let body = json!({ "current_password": PASSWORD, "new_password": NEW_PASSWORD });
-                let request = browser.bearer(browser.request(Method::POST, "/auth/password")).json(&body);
-                browser.clone().send(request).await.expect(200);
+                browser.clone().change_password(PASSWORD, NEW_PASSWORD).await.expect(200);
             }
             "reuse" => {
                 let mut thief = browser.clone();

@@ -139,6 +139,19 @@ impl Browser {
         self.send(request).await
     }
 
+    /// Changes the password, and keeps the tokens of the session that comes of it.
+    pub(crate) async fn change_password(&mut self, current: &str, new: &str) -> Answer {
+        let body = json!({ "current_password": current, "new_password": new });
+        let request = self.bearer(self.request(Method::POST, "/auth/password")).json(&body);
+        self.send(request).await
+    }
+
+    /// Ends sessions by a path such as `/auth/sessions`.
+    pub(crate) async fn delete(&mut self, path: &str) -> Answer {
+        let request = self.bearer(self.request(Method::DELETE, path));
+        self.send(request).await
+    }
+
     /// Asks the scope who the user is.
     pub(crate) async fn me(&self) -> Answer {
         self.clone().send(self.bearer(self.request(Method::GET, "/auth/me"))).await

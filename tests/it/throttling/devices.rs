@@ -97,9 +97,7 @@ async fn a_new_password_makes_devices_unknown_but_for_the_one_it_was_set_on() {
     phone.login("alice@example.com").await.expect(200);
     let mut thief = laptop.clone();
     const NEW: &str = "another horse altogether";
-    let request = laptop.bearer(laptop.request(Method::POST, "/auth/password"));
-    let change = request.json(&json!({ "current_password": PASSWORD, "new_password": NEW }));
-    assert!(laptop.send(change).await.expect(200).device_token().is_some());
+    assert!(laptop.change_password(PASSWORD, NEW).await.expect(200).device_token().is_some());
     for _ in 0..5 {
         guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
     }

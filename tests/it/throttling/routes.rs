@@ -8,11 +8,6 @@ use crate::support::{Answer, Browser, PASSWORD, TestApp, eventually};
 
 const NEW: &str = "a horse that nobody has seen before";
 
-async fn change(browser: &mut Browser, current: &str, new: &str) -> Answer {
-    let request = browser.bearer(browser.request(Method::POST, "/auth/password"));
-    browser.send(request.json(&json!({ "current_password": current, "new_password": new }))).await
-}
-
 /// It costs no hash, so nothing else would hold it back.
 #[actix_web::test]
 async fn a_password_that_nobody_can_have_is_counted_like_any_other() {
@@ -41,20 +36,20 @@ async fn a_wrong_current_password_is_counted_for_the_user() {
     let mut bob = Browser::signed_up(&app, "bob@example.com").await;
     // What is refused for the new password tries nothing.
     for _ in 0..6 {
-        change(&mut alice, WRONG, "short").await.refused(422, "weak_password");
+        alice.change_password(WRONG, "short").await.refused(422, "weak_password");
     }
     // It is given back in the background.
     eventually("nothing is counted", async || app.db_attempts("password_change") == 0).await;
     for _ in 0..5 {
-        change(&mut alice, WRONG, NEW).await.refused(403, "wrong_password");
+        alice.change_password(WRONG, NEW).await.refused(403, "wrong_password");
     }
-    let wait = throttled(change(&mut alice, PASSWORD, NEW).await);
+    let wait = throttled(alice.change_password(PASSWORD, NEW).await);
     assert!(wait <= 15, "{wait}");
     alice.refresh().await.expect(200);
-    change(&mut bob, PASSWORD, NEW).await.expect(200);
+    bob.change_password(PASSWORD, NEW).await.expect(200);
 
     app.db_age_attempts(wait);
-    change(&mut alice, PASSWORD, NEW).await.expect(200);
+    alice.change_password(PASSWORD, NEW).await.expect(200);
     assert_eq!(app.db_attempts("password_change"), 0);
 }
 
@@ -62,9 +57,9 @@ async fn a_wrong_current_password_is_counted_for_the_user() {
 async fn a_wrong_current_password_is_counted_for_the_address() {
     let app = TestApp::start().await;
     let mut alice = Browser::signed_up(&app, "alice@example.com").await;
-    change(&mut alice, WRONG, NEW).await.refused(403, "wrong_password");
+    alice.change_password(WRONG, NEW).await.refused(403, "wrong_password");
     app.db_add_attempts("address", 99, 6);
-    assert!(throttled(change(&mut alice, PASSWORD, NEW).await) <= 6);
+    assert!(throttled(alice.change_password(PASSWORD, NEW).await) <= 6);
     throttled(guess(&app, "nobody@example.com").await);
 }
 
