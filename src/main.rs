@@ -15,7 +15,7 @@ use crate::program::{doctor, environment, keys, prune, screen, serve, sessions};
 /// Short-lived JWT + long-lived refresh token, as a service.
 ///
 /// Configured by environment variables (DATABASE_URL, AUTHFLOW_SECRET, ...; see the README) and a file `.env`. Without
-/// DATABASE_URL a private Postgres is made in ./.authflow from the Postgres programs on this machine.
+/// DATABASE_URL `serve` and `migrate` make a private Postgres in ./.authflow from the Postgres programs on this machine.
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {

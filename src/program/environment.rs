@@ -14,6 +14,8 @@ use super::Result;
 
 /// What the program keeps for a newcomer.
 const DIRECTORY: &str = ".authflow";
+/// The private Postgres, in there.
+const POSTGRES: &str = "postgres";
 
 /// The configuration, and what has to outlive it.
 pub(crate) struct Environment {
@@ -47,7 +49,23 @@ impl Environment {
         Self::prepare_with(&[])
     }
 
-    /// The same with these values for variables that are not set.
+    /// The same for what is done to a database that exists: where there is none it makes none. A forgotten `DATABASE_URL`
+    /// would otherwise have everything done, in a database that nobody serves.
+    pub(crate) fn existing() -> Result<Self> {
+        if !is_set("DATABASE_URL") {
+            if !Path::new(DIRECTORY).join(POSTGRES).join("data").exists() {
+                return Err(format!(
+                    "DATABASE_URL is not set, and there is no private Postgres in ./{DIRECTORY}: set the variables that \
+                     the service is started with (for example: DATABASE_URL=postgres://user:password@localhost/app)"
+                )
+                .into());
+            }
+            tracing::warn!("DATABASE_URL is not set: this is about the private Postgres in ./{DIRECTORY}");
+        }
+        Self::prepare()
+    }
+
+    /// [`prepare`](Self::prepare) with these values for variables that are not set.
     pub(crate) fn prepare_with(defaults: &[(&str, &str)]) -> Result<Self> {
         let unset = defaults.iter().filter(|(name, _)| !is_set(name));
         let mut variables = text_variables();
@@ -62,7 +80,7 @@ impl Environment {
         if !is_set("AUTHFLOW_SECRET") {
             variables.push(("AUTHFLOW_SECRET".into(), kept_secret(&secret_file)?));
         }
-        let postgres = LocalPostgres::open(&directory.join("postgres"))?;
+        let postgres = LocalPostgres::open(&directory.join(POSTGRES))?;
         variables.push(("DATABASE_URL".into(), postgres.url("postgres")));
         let config = AuthConfig::from_variables(variables)?;
         Ok(Self { config, local: Some(Local { postgres, secret_file }) })

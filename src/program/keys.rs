@@ -32,7 +32,7 @@ pub(crate) enum Command {
 }
 
 pub(crate) async fn run(command: Command) -> Result {
-    let environment = web::block(|| Environment::prepare().map_err(|error| error.to_string())).await??;
+    let environment = web::block(|| Environment::existing().map_err(|error| error.to_string())).await??;
     let auth = Auth::connect(environment.config).await?;
     match command {
         Command::List => list(&auth.keys().await?),

@@ -9,7 +9,7 @@ use super::environment::Environment;
 
 /// One pass of housekeeping, for whoever runs it by a timer of their own.
 pub(crate) async fn prune() -> Result {
-    let environment = Environment::prepare()?;
+    let environment = Environment::existing()?;
     let auth = Auth::connect(environment.config.clone().prune_interval(Duration::ZERO)).await?;
     let done = auth.prune().await?;
     println!(

@@ -23,7 +23,7 @@ pub(crate) enum Command {
 pub(crate) async fn run(command: Command) -> Result {
     // The flag is there to be typed.
     let Command::Revoke { all: _ } = command;
-    let environment = web::block(|| Environment::prepare().map_err(|error| error.to_string())).await??;
+    let environment = web::block(|| Environment::existing().map_err(|error| error.to_string())).await??;
     let auth = Auth::connect(environment.config.prune_interval(Duration::ZERO)).await?;
     println!("{} sessions ended", auth.revoke_all_sessions().await?);
     drop(environment.local);

@@ -121,3 +121,32 @@ fn a_private_database_can_be_migrated_before_it_is_served() {
     assert_eq!(text(&run(directory.path(), "migrate", &[]).stdout), "0 migrations applied\n");
     assert_eq!(processes_in(directory.path()), [""; 0]);
 }
+
+#[test]
+fn only_what_serves_makes_a_database_and_the_rest_asks_for_one() {
+    let directory = directory();
+    let commands: [&[&str]; 5] = [
+        &["sessions", "revoke", "--all"],
+        &["prune"],
+        &["keys", "list"],
+        &["keys", "rotate"],
+        &["keys", "compromise", "a-key"],
+    ];
+    let output = |arguments: &[&str]| {
+        let mut command = command(directory.path(), arguments[0], [("RUST_LOG", "error")]);
+        command.args(&arguments[1..]).stdin(Stdio::null()).output().unwrap()
+    };
+    for arguments in commands {
+        let output = output(arguments);
+        assert!(!output.status.success() && output.stdout.is_empty(), "{arguments:?}: {output:?}");
+        let complaint = text(&output.stderr);
+        assert!(complaint.starts_with("authflow: DATABASE_URL is not set"), "{complaint}");
+        assert!(complaint.contains("(for example: DATABASE_URL="), "{complaint}");
+        assert!(!directory.path().join(".authflow").exists(), "{arguments:?} made something");
+    }
+
+    assert!(run(directory.path(), "migrate", &[]).status.success());
+    let ended = output(commands[0]);
+    assert_eq!(text(&ended.stdout), "0 sessions ended\n", "of the newcomer's own database: {ended:?}");
+    assert_eq!(processes_in(directory.path()), [""; 0]);
+}
