@@ -1,16 +1,16 @@
 //! The handle: everything a host application does with this crate starts here.
 
 pub(crate) mod accounts;
-mod everybody;
 pub(crate) mod keys;
 mod levels;
-mod prune;
+pub(crate) mod maintenance;
 
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
 use actix_web::web::{self, ServiceConfig};
+use diesel::PgConnection;
 use tokio::task::spawn_blocking;
 use tracing::Span;
 
@@ -38,6 +38,7 @@ use crate::service::events::Events;
 use crate::service::housekeeper::Housekeeper;
 use crate::service::keyring::{Keyring, KeyringError, StartedKeys};
 use crate::service::revocations::{Announcer, Hints, RevocationWatch, Watched, database_time};
+use crate::service::upkeep::Upkeep;
 use crate::service::{Lifetimes, Service};
 use crate::store::migrations::{self, MigrationError};
 use crate::store::{Store, StoreError, StoreOptions};
@@ -107,6 +108,9 @@ pub enum Error {
     /// The migrations could not be applied.
     #[error("the migrations failed: {0}")]
     Migration(String),
+    /// The tables are older than this version of the crate.
+    #[error("migrations are pending: apply them first (`authflow migrate`, or `Auth::migrate` in code)")]
+    NotMigrated,
     /// There is no such user.
     #[error("there is no such user")]
     UnknownUser,
@@ -213,10 +217,7 @@ impl Auth {
             leeway: DEFAULT_LEEWAY,
         };
         let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
-        let table: Option<Arc<EventQueue>> = config.events_kept().map(|_| Arc::default());
-        let hook = config.hooks.on_event.clone();
-        let events = Arc::new(Events::new(verifier.clone(), hook, table.clone()));
-        let writer = table.map(|queue| EventWriter::start(store.clone(), queue)).transpose()?;
+        let (events, writer) = events(config, &store, Arc::clone(verifier.clock()))?;
         let announcer = Announcer::new(verifier.clone());
         let keyring = Arc::new(keys.into_keyring(store.clone(), announcer.clone(), Arc::clone(&events)));
         let watch = RevocationWatch::start(Watched {
@@ -234,7 +235,7 @@ impl Auth {
         let service = Arc::new(service(config, store, issuer, keyring, events)?);
         let interval = Some(config.prune_interval).filter(|interval| !interval.is_zero());
         let housekeeper =
-            interval.map(|interval| Housekeeper::start(Arc::clone(&service), interval)).transpose()?;
+            interval.map(|interval| Housekeeper::start(Arc::clone(&service.upkeep), interval)).transpose()?;
         let state = state(config, service, verifier, announcer)?;
         let (state, hints) = (Arc::new(state), hints.map(Arc::new));
         let sampled = Sampled { state: Arc::downgrade(&state), hints: hints.as_ref().map(Arc::downgrade) };
@@ -285,6 +286,7 @@ pub(crate) fn service(
         Some(verify) => hasher.with_foreign_verifier(Arc::clone(verify)),
         None => hasher,
     };
+    let upkeep = Arc::new(upkeep(config, &store, &events));
     Ok(Service {
         store,
         refresh_keys: RefreshTokenKeys::new(&config.secret, config.secret_previous.as_ref()),
@@ -306,8 +308,29 @@ pub(crate) fn service(
         max_sessions: config.max_sessions,
         hooks: config.hooks.clone(),
         events,
-        events_kept: config.events_kept(),
+        upkeep,
     })
+}
+
+fn upkeep(config: &AuthConfig, store: &Store, events: &Arc<Events>) -> Upkeep {
+    Upkeep {
+        store: store.clone(),
+        events: Arc::clone(events),
+        grace: span(config.refresh_grace),
+        events_kept: config.events_kept(),
+    }
+}
+
+/// Where events go, and what writes them to the table if they are stored.
+fn events(
+    config: &AuthConfig,
+    store: &Store,
+    clock: Arc<Clock>,
+) -> Result<(Arc<Events>, Option<EventWriter>), Error> {
+    let table: Option<Arc<EventQueue>> = config.events_kept().map(|_| Arc::default());
+    let events = Events::new(clock, config.hooks.on_event.clone(), table.clone());
+    let writer = table.map(|queue| EventWriter::start(store.clone(), queue)).transpose()?;
+    Ok((Arc::new(events), writer))
 }
 
 pub(crate) fn store_options(config: &AuthConfig) -> StoreOptions {
@@ -327,16 +350,20 @@ fn hashing_permits(config: &AuthConfig) -> usize {
     available_parallelism().map_or(1, usize::from).min(by_memory).max(1)
 }
 
-/// Looks first whether the way to the database is one on which anything can be prepared.
 fn migrate(options: &StoreOptions) -> Result<usize, Error> {
+    Ok(migrations::run(&mut first_connection(options)?)?)
+}
+
+fn check_migrated(options: &StoreOptions) -> Result<(), Error> {
+    if migrations::pending(&mut first_connection(options)?)? { Err(Error::NotMigrated) } else { Ok(()) }
+}
+
+/// Looks first whether the way to the database is one on which anything can be prepared.
+fn first_connection(options: &StoreOptions) -> Result<PgConnection, Error> {
     if let Some(fault) = Store::loses_statements(options)? {
         return Err(lost_statements(&fault).into());
     }
-    let mut connection = Store::connect(options)?;
-    migrations::run(&mut connection).map_err(|error| match error {
-        MigrationError::Database(error) => Error::Database(error.to_string()),
-        MigrationError::Migration(error) => Error::Migration(error.to_string()),
-    })
+    Ok(Store::connect(options)?)
 }
 
 async fn blocking<T: Send + 'static>(
@@ -356,6 +383,15 @@ impl From<StoreError> for Error {
             StoreError::Failed(error) => Self::Database(error.to_string()),
             StoreError::Hook(reason) => Self::Internal(reason),
             StoreError::Corrupt(what) => Self::Internal(what.into()),
+        }
+    }
+}
+
+impl From<MigrationError> for Error {
+    fn from(error: MigrationError) -> Self {
+        match error {
+            MigrationError::Database(error) => Self::Database(error.to_string()),
+            MigrationError::Migration(error) => Self::Migration(error.to_string()),
         }
     }
 }

@@ -38,6 +38,8 @@ pub use crate::auth::accounts::UserDraft;
 #[cfg(feature = "issuer")]
 pub use crate::auth::keys::SigningKeyInfo;
 #[cfg(feature = "issuer")]
+pub use crate::auth::maintenance::Maintenance;
+#[cfg(feature = "issuer")]
 pub use crate::auth::{Auth, Error, RevocationStatus};
 #[cfg(feature = "issuer")]
 pub use crate::config::{AuthConfig, ConfigError, Registration};

@@ -1,4 +1,4 @@
-//! The signing keys: listed, rotated, declared compromised.
+//! The signing keys: rotated, declared compromised.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const UNTIL_KNOWN: Duration = Duration::from_secs(3);
 
 /// A signing key, past ones included. Holds nothing secret.
 #[derive(Clone)]
-pub struct SigningKeyInfo(KeyRecord);
+pub struct SigningKeyInfo(pub(super) KeyRecord);
 
 impl SigningKeyInfo {
     /// The key id in the header of tokens: the thumbprint of the public key (RFC 7638).
@@ -72,17 +72,6 @@ impl fmt::Debug for SigningKeyInfo {
 }
 
 impl Auth {
-    /// The signing keys, the oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Database`].
-    pub async fn keys(&self) -> Result<Vec<SigningKeyInfo>, Error> {
-        let keyring = Arc::clone(&self.state.service.keyring);
-        let keys = blocking(move || Ok(keyring.list()?)).await?;
-        Ok(keys.into_iter().map(SigningKeyInfo).collect())
-    }
-
     /// Lets a new key sign, after the time in which everybody gets to know it, and answers which. Where one is announced
     /// already it is that one. Nobody is logged out: the key that signed so far goes on verifying.
     ///

@@ -42,7 +42,7 @@ pub struct Verifier(Arc<Inner>);
 struct Inner {
     trusted: ArcSwap<Trusted>,
     rules: AccessTokenRules,
-    clock: Clock,
+    clock: Arc<Clock>,
     revocations: Revocations,
     #[cfg(feature = "jwks-fetch")]
     on_unknown_key: OnceLock<following::UnknownKeyHook>,
@@ -88,13 +88,13 @@ impl Verifier {
         Ok(Self::new(keys, rules(issuer, audience), Clock::System))
     }
 
-    pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: Clock) -> Self {
+    pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: impl Into<Arc<Clock>>) -> Self {
         let revocations = Revocations::new();
         let trusted = ArcSwap::from_pointee(Trusted { keys, verified: TokenCache::new() });
         Self(Arc::new(Inner {
             trusted,
             rules,
-            clock,
+            clock: clock.into(),
             revocations,
             #[cfg(feature = "jwks-fetch")]
             on_unknown_key: OnceLock::new(),
@@ -168,7 +168,7 @@ impl Verifier {
         self.0.trusted.swap(Arc::new(Trusted { keys, verified: TokenCache::new() }))
     }
 
-    pub(crate) fn clock(&self) -> &Clock {
+    pub(crate) fn clock(&self) -> &Arc<Clock> {
         &self.0.clock
     }
 

@@ -1,6 +1,8 @@
 //! `authflow keys`.
 
-use actix_authflow::{Auth, KeyState, RotateKeys, SigningKeyInfo};
+use std::time::Duration;
+
+use actix_authflow::{Auth, AuthConfig, KeyState, Maintenance, RotateKeys, SigningKeyInfo};
 use actix_web::web;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Subcommand;
@@ -33,15 +35,17 @@ pub(crate) enum Command {
 
 pub(crate) async fn run(command: Command) -> Result {
     let environment = web::block(|| Environment::existing().map_err(|error| error.to_string())).await??;
-    let auth = Auth::connect(environment.config).await?;
+    let config = environment.config;
     match command {
-        Command::List => list(&auth.keys().await?),
+        Command::List => list(&Maintenance::connect(config).await?.keys().await?),
         Command::Rotate { now } => {
+            let auth = node(config).await?;
             let when = if now { RotateKeys::Now } else { RotateKeys::Announced };
             let key = auth.rotate_keys(when).await?;
             println!("{} is announced and signs from {}", key.kid(), time(key.signs_from()));
         }
         Command::Compromise { kid } => {
+            let auth = node(config).await?;
             let ended = auth.compromise_key(&kid).await?;
             println!("{kid} is refused; sessions ended: {ended}");
             let keys = auth.keys().await?;
@@ -52,6 +56,11 @@ pub(crate) async fn run(command: Command) -> Result {
     }
     drop(environment.local);
     Ok(())
+}
+
+/// Whoever changes keys does so as a node, by whose configuration new ones are made.
+async fn node(config: AuthConfig) -> Result<Auth> {
+    Ok(Auth::connect(config.prune_interval(Duration::ZERO)).await?)
 }
 
 fn list(keys: &[SigningKeyInfo]) {

@@ -1,8 +1,6 @@
 //! `authflow sessions`.
 
-use std::time::Duration;
-
-use actix_authflow::Auth;
+use actix_authflow::Maintenance;
 use actix_web::web;
 use clap::Subcommand;
 
@@ -24,8 +22,9 @@ pub(crate) async fn run(command: Command) -> Result {
     // The flag is there to be typed.
     let Command::Revoke { all: _ } = command;
     let environment = web::block(|| Environment::existing().map_err(|error| error.to_string())).await??;
-    let auth = Auth::connect(environment.config.prune_interval(Duration::ZERO)).await?;
-    println!("{} sessions ended", auth.revoke_all_sessions().await?);
+    let maintenance = Maintenance::connect(environment.config).await?;
+    println!("{} sessions ended", maintenance.revoke_all_sessions().await?);
+    drop(maintenance);
     drop(environment.local);
     Ok(())
 }

@@ -5,31 +5,31 @@ use std::sync::Arc;
 
 use super::event_log::EventQueue;
 use super::hooks::EventHook;
+use crate::domain::clock::Clock;
 use crate::domain::event::{Actor, EventKind, Fact, SecurityEvent, Severity};
-use crate::domain::verifier::Verifier;
 use crate::meters;
 
 /// The one home of everything that happens to events.
 pub(crate) struct Events {
-    /// Has the clock of the database.
-    verifier: Verifier,
+    /// The database's.
+    clock: Arc<Clock>,
     hook: Option<Arc<EventHook>>,
     table: Option<Arc<EventQueue>>,
 }
 
 impl Events {
     pub(crate) fn new(
-        verifier: Verifier,
+        clock: Arc<Clock>,
         hook: Option<Arc<EventHook>>,
         table: Option<Arc<EventQueue>>,
     ) -> Self {
-        Self { verifier, hook, table }
+        Self { clock, hook, table }
     }
 
     /// Makes events of facts and hands them to everybody who wants to know. Waits for nobody.
     pub(crate) fn report(&self, by: Actor, facts: impl IntoIterator<Item = Fact>) {
         for fact in facts {
-            let event = fact.at(self.verifier.clock().time(), by);
+            let event = fact.at(self.clock.time(), by);
             meters::happened(event.kind.name(), event.kind.reason());
             log(&event);
             if let Some(hook) = &self.hook {

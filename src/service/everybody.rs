@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::Service;
+use super::upkeep::Upkeep;
 use crate::domain::event::{Actor, EventKind, Fact};
 use crate::domain::ids::SessionId;
 use crate::domain::session::RevocationReason;
@@ -13,7 +13,7 @@ const BATCH: i64 = 1_000;
 /// How often all sessions are gone through. The second time finds those that were being started behind the first.
 const WALKS: usize = 2;
 
-impl Service {
+impl Upkeep {
     /// Ends every session, a batch at a time, and answers how many they were. `announce` hears of each batch after its commit.
     ///
     /// May be repeated, and has to be where it fails: what was ended before stays so. One event tells of all, because a

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::TimeDelta;
 use uuid::Uuid;
 
-use super::Service;
+use super::upkeep::Upkeep;
 use crate::domain::access_token::MAX_LIFE;
 use crate::domain::event::{Actor, Fact};
 use crate::domain::ids::{SessionId, UserId};
@@ -86,7 +86,7 @@ impl Default for Walk {
     }
 }
 
-impl Service {
+impl Upkeep {
     /// One pass, which begins with the sessions where `walk` has come to. `pause` is asked whether to go on, and may take its
     /// time: nothing is locked meanwhile.
     ///
@@ -145,7 +145,7 @@ impl Service {
 
     /// First marks sessions, then deletes, in one transaction. `None` if another node has the turn.
     fn prune_batch(&self, after: SessionId) -> Result<Option<Batch>, StoreError> {
-        let keep = self.lifetimes.grace + MARGIN;
+        let keep = self.grace + MARGIN;
         self.store.settled_transaction(|session| {
             let Some(survey) = session.survey_sessions(after, keep)? else { return Ok(None) };
             let ended = if survey.over.is_empty() { Vec::new() } else { session.end_over(&survey.over)? };

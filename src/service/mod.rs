@@ -18,6 +18,7 @@ mod refresh;
 mod register;
 pub(crate) mod revocations;
 mod sessions;
+pub(crate) mod upkeep;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -31,6 +32,7 @@ use self::hooks::Hooks;
 use self::keyring::Keyring;
 pub(crate) use self::refresh::{RefreshRequest, Rotated};
 pub(crate) use self::register::Registration;
+use self::upkeep::Upkeep;
 use crate::domain::device::{DeviceKeys, DeviceToken};
 use crate::domain::event::Fact;
 use crate::domain::ids::{SessionId, UserId};
@@ -79,8 +81,7 @@ pub(crate) struct Service {
     pub(crate) max_sessions: u32,
     pub(crate) hooks: Hooks,
     pub(crate) events: Arc<Events>,
-    /// How long stored events are kept; `None` if none are stored.
-    pub(crate) events_kept: Option<TimeDelta>,
+    pub(crate) upkeep: Arc<Upkeep>,
 }
 
 /// What a client asks for with a new session.

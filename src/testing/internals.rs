@@ -343,7 +343,7 @@ fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
     let keys = StartedKeys::start(config.keys()?, &store)?;
     let rules = AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
     let verifier = Verifier::new(keys.key_set()?, rules, Clock::System);
-    let events = Arc::new(Events::new(verifier.clone(), None, None));
+    let events = Arc::new(Events::new(Arc::clone(verifier.clock()), None, None));
     let keyring = Arc::new(keys.into_keyring(store.clone(), Announcer::new(verifier), Arc::clone(&events)));
     let issuer =
         TokenIssuer { issuer: ISSUER.into(), audience: AUDIENCE.into(), client_id: "application".into() };

@@ -2,14 +2,19 @@
 
 use std::process::{Command, Output};
 
+use actix_authflow::SigningAlgorithm;
 use actix_authflow::testing::TestDatabase;
 
-use crate::node::{Node, SECRET, config, db_kid, eventually};
+use crate::node::{Node, SECRET, config, db_kid, db_states, db_values, eventually};
+
+fn command(database: &TestDatabase, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_authflow"));
+    command.args(arguments).env("DATABASE_URL", database.url()).env("AUTHFLOW_SECRET", SECRET);
+    command
+}
 
 fn authflow(database: &TestDatabase, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_authflow"));
-    command.arg("keys").args(arguments).env("DATABASE_URL", database.url()).env("AUTHFLOW_SECRET", SECRET);
-    command.output().unwrap()
+    command(database, &[&["keys"], arguments].concat()).output().unwrap()
 }
 
 fn printed(output: &Output) -> String {
@@ -47,4 +52,34 @@ async fn keys_are_listed_rotated_and_compromised_from_the_command_line() {
         assert_eq!(complaint.trim(), "authflow: there is no such signing key", "{kid}");
     }
     assert!(printed(&authflow(&database, &["compromise", "--help"])).contains("<KID>"));
+}
+
+/// What looks after a deployment and changes none of its keys.
+const TOOLS: [&[&str]; 3] = [&["keys", "list"], &["prune"], &["sessions", "revoke", "--all"]];
+
+/// An operator's shell seldom has all that the service is started with.
+#[actix_web::test]
+async fn a_tool_with_other_settings_changes_no_key() {
+    let database = TestDatabase::new();
+    let node = Node::start(config(&database).signing_algorithm(SigningAlgorithm::Es256)).await;
+    node.register("a@example.com").await;
+    for tool in TOOLS {
+        let output = command(&database, tool).env_remove("AUTHFLOW_SIGNING_ALG").output().unwrap();
+        assert!(output.status.success(), "{tool:?}: {output:?}");
+        assert_eq!(db_states(&database), ["signing"], "{tool:?}");
+    }
+    let sessions = "SELECT revoked_reason AS value FROM authflow.sessions";
+    assert_eq!(db_values(&database, sessions), ["revoked_by_host"]);
+}
+
+#[test]
+fn a_tool_leaves_the_migrations_to_others() {
+    let database = TestDatabase::empty();
+    for tool in TOOLS {
+        let output = command(&database, tool).output().unwrap();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && complaint.contains("authflow migrate"), "{tool:?}: {output:?}");
+        let schema = "SELECT nspname::text AS value FROM pg_namespace WHERE nspname = 'authflow'";
+        assert_eq!(db_values(&database, schema), [""; 0], "{tool:?}");
+    }
 }

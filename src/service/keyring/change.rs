@@ -28,11 +28,6 @@ pub enum RotateKeys {
 type Change = (Vec<KeyRecord>, Vec<KeyRecord>);
 
 impl Keyring {
-    /// Every key there is, the oldest first.
-    pub(crate) fn list(&self) -> Result<Vec<KeyRecord>, StoreError> {
-        Ok(self.store.run(|session| session.read_keys())?.keys)
-    }
-
     /// Sees to it that a new key signs soon, and answers which. Where one is announced already it is that one.
     pub(crate) fn rotate(&self, when: RotateKeys) -> Result<KeyRecord, KeyringError> {
         if !self.options.policy.rotates {
