@@ -19,7 +19,6 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::r2d2::{ConnectionManager, Pool};
 use diesel::sql_types::{Integer, Text};
-use secrecy::SecretString;
 use serde::Deserialize;
 
 type Database = Pool<ConnectionManager<PgConnection>>;
@@ -83,7 +82,7 @@ async fn me(user: Authenticated) -> String {
 #[derive(Deserialize)]
 struct NewPassword {
     user: UserId,
-    password: SecretString,
+    password: String,
 }
 
 /// An administrator sets somebody's password, which ends every session of that user.

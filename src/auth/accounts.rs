@@ -97,19 +97,24 @@ impl Auth {
         Ok(self.state.run(Actor::Application, move |service| service.ensure_user(&user)).await?)
     }
 
-    /// Sets a user's password and ends every session of theirs. Whoever calls this has checked that it may be done.
+    /// Sets a user's password and ends every session of theirs. Whoever calls this has checked that it may be done. A user
+    /// who is disabled stays so, and has the new password when [enabled](Self::enable_user).
+    ///
+    /// The password is text, or a `SecretString` of the crate `secrecy`.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy.
-    pub async fn set_password(&self, user: UserId, password: SecretString) -> Result<(), Error> {
-        let found = self.state.run(Actor::Application, move |service| service.find_user(user).into()).await?;
+    pub async fn set_password(&self, user: UserId, password: impl Into<SecretString>) -> Result<(), Error> {
+        let password = password.into();
+        let found =
+            self.state.run(Actor::Application, move |service| service.find_any_user(user).into()).await?;
         let email = found.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
         let hash = self
             .state
             .hash(Actor::Application, move |service| service.hash_new(&password, &email).into())
             .await?;
-        Ok(self.state.run(Actor::Application, move |service| service.set_password(user, Some(&hash))).await?)
+        Ok(self.state.run(Actor::Application, move |service| service.set_password(user, &hash)).await?)
     }
 
     /// Replaces a user's roles. They reach access tokens at the next refresh; end the sessions to have them at once.

@@ -40,8 +40,13 @@ impl Service {
         }
     }
 
-    /// Sets or removes the password and ends every session that the old one started.
-    pub(crate) fn set_password(&self, user: UserId, hash: Option<&str>) -> Outcome<()> {
+    /// A user, whether enabled or not.
+    pub(crate) fn find_any_user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        self.store.run(|session| session.find_any_user(id))
+    }
+
+    /// Sets the password and ends every session that the old one started.
+    pub(crate) fn set_password(&self, user: UserId, hash: &str) -> Outcome<()> {
         let reason = RevocationReason::PasswordChanged;
         let set = |session: &mut Session<'_>| session.set_password(user, hash);
         self.change_and_end_sessions(user, EventKind::PasswordChanged, reason, set)

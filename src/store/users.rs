@@ -123,6 +123,13 @@ impl Session<'_> {
         Ok(row.map(user))
     }
 
+    /// A user, whether enabled or not.
+    pub(crate) fn find_any_user(&mut self, id: UserId) -> Result<Option<User>, StoreError> {
+        let known = users::table.find(id.0).filter(users::erased_at.is_null());
+        let row: Option<UserRow> = known.select(USER).first(self.connection).optional()?;
+        Ok(row.map(user))
+    }
+
     pub(crate) fn find_user_by_external_id(&mut self, external_id: &str) -> Result<Option<User>, StoreError> {
         let known = users::table.filter(users::external_id.eq(external_id));
         let row: Option<UserRow> = known.select(USER).first(self.connection).optional()?;
@@ -164,8 +171,8 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Sets (or removes) the password. Like every change here it answers whether the user exists.
-    pub(crate) fn set_password(&mut self, id: UserId, hash: Option<&str>) -> Result<bool, StoreError> {
+    /// Sets the password. Like every change here it answers whether the user exists.
+    pub(crate) fn set_password(&mut self, id: UserId, hash: &str) -> Result<bool, StoreError> {
         let next_password = users::password_version.eq(users::password_version + 1);
         change!(self, id, users::password_hash.eq(hash), next_password, outdate_logins!())
     }

@@ -86,7 +86,7 @@ async fn the_rights_in_the_manual_are_enough_for_everything() {
 
     app.auth.set_roles(user, vec!["admin".into()]).await.unwrap();
     app.auth.set_scopes(user, vec!["read".into()]).await.unwrap();
-    app.auth.set_password(user, PASSWORD.into()).await.unwrap();
+    app.auth.set_password(user, PASSWORD).await.unwrap();
     app.auth.disable_user(user).await.unwrap();
     app.auth.enable_user(user).await.unwrap();
     let made = app.auth.create_user(UserDraft::new().email("bob@example.com")).await.unwrap();

@@ -290,8 +290,8 @@ async fn host(auth: &Auth, secrets: &mut Secrets) {
     secrets.add_token(session.access_token());
     tracing::info!("{session:?} {user:?} {:?}", auth.verifier().verify(session.access_token()));
     secrets.add(NEW_PASSWORD);
-    auth.set_password(user.id, NEW_PASSWORD.into()).await.unwrap();
-    tracing::info!("{:?}", auth.set_password(user.id, WEAK_PASSWORD.into()).await);
+    auth.set_password(user.id, NEW_PASSWORD).await.unwrap();
+    tracing::info!("{:?}", auth.set_password(user.id, WEAK_PASSWORD).await);
     auth.disable_user(user.id).await.unwrap();
 }
 

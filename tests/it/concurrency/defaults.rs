@@ -63,7 +63,7 @@ async fn the_workflow_goes_through_under_any_isolation() {
         browser.refresh().await.expect(200);
         stolen.clone().refresh().await.refused(401, "session_revoked");
         let user = browser.user().parse().unwrap();
-        app.auth.set_password(user, "quite another horse by now".into()).await.unwrap();
+        app.auth.set_password(user, "quite another horse by now").await.unwrap();
         browser.refresh().await.refused(401, "session_revoked");
         browser.login_with("alice@example.com", "quite another horse by now").await.expect(200);
         browser.logout().await.expect(204);

@@ -1,7 +1,6 @@
 //! Two operations that meet in the middle of one: a statement is held on the wire while the other comes.
 
 use actix_authflow::{AuthConfig, UserId};
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::wire::{self, Moment, Proxy, Trap};
@@ -187,7 +186,7 @@ fn end_all(end: End, browser: &Browser, node: &TestApp) -> impl Future<Output = 
     async move {
         match end {
             End::NewPassword => {
-                auth.set_password(user, SecretString::from("quite another horse by now")).await.unwrap();
+                auth.set_password(user, "quite another horse by now").await.unwrap();
             }
             End::Revocation => drop(auth.revoke_sessions(user).await.unwrap()),
         }

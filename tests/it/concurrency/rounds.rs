@@ -1,7 +1,6 @@
 //! Everything at once, over and over, in an order that differs each time.
 
 use actix_authflow::Auth;
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::{Answer, Browser, PASSWORD, TestApp, together};
@@ -33,7 +32,7 @@ async fn act(action: usize, mut browser: Browser, auth: Auth) -> (Browser, Optio
         }
         8 => {
             let user = browser.user().parse().unwrap();
-            auth.set_password(user, SecretString::from(PASSWORD)).await.unwrap();
+            auth.set_password(user, PASSWORD).await.unwrap();
             return (browser, None);
         }
         _ => {

@@ -97,7 +97,7 @@ async fn what_the_application_does_is_told_as_its_doing() {
     app.auth.start_session(user, actix_authflow::Transport::Body).await.unwrap();
     app.auth.set_roles(user, vec!["admin".into()]).await.unwrap();
     app.auth.set_scopes(user, vec!["read".into()]).await.unwrap();
-    app.auth.set_password(user, PASSWORD.into()).await.unwrap();
+    app.auth.set_password(user, PASSWORD).await.unwrap();
     app.auth.disable_user(user).await.unwrap();
     app.auth.enable_user(user).await.unwrap();
     app.auth.delete_user(user).await.unwrap();

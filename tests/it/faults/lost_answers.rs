@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_authflow::AuthConfig;
-use secrecy::SecretString;
 use serde_json::json;
 
 use crate::support::wire::{self, Moment, Proxy};
@@ -215,7 +214,7 @@ async fn change_password(node: &TestApp, browser: &mut Browser, own_change: bool
         browser.logout().await.expect(204);
     } else {
         let user = browser.user().parse().unwrap();
-        node.auth.set_password(user, SecretString::from(new)).await.unwrap();
+        node.auth.set_password(user, new).await.unwrap();
     }
 }
 

@@ -227,7 +227,7 @@ async fn a_new_password_starts_the_counts_of_its_account_afresh() {
         guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
     }
     throttled(guess(&app, "alice@example.com").await);
-    app.auth.set_password(alice.user().parse().unwrap(), PASSWORD.into()).await.unwrap();
+    app.auth.set_password(alice.user().parse().unwrap(), PASSWORD).await.unwrap();
     Browser::new(&app).login("alice@example.com").await.expect(200);
 }
 
@@ -236,7 +236,7 @@ async fn a_new_password_starts_the_counts_of_its_account_afresh() {
 async fn a_disabled_user_has_the_counts_it_had() {
     let app = TestApp::start().await;
     let user = Browser::signed_up(&app, "alice@example.com").await.user().parse().unwrap();
-    app.auth.set_password(user, PASSWORD.into()).await.unwrap();
+    app.auth.set_password(user, PASSWORD).await.unwrap();
     for _ in 0..5 {
         guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
     }

@@ -110,7 +110,7 @@ async fn a_new_password_makes_devices_unknown_but_for_the_one_it_was_set_on() {
 async fn a_password_that_the_application_sets_makes_every_device_unknown() {
     let app = TestApp::start().await;
     let mut alice = Browser::signed_up(&app, "alice@example.com").await;
-    app.auth.set_password(alice.user().parse().unwrap(), PASSWORD.into()).await.unwrap();
+    app.auth.set_password(alice.user().parse().unwrap(), PASSWORD).await.unwrap();
     for _ in 0..5 {
         guess(&app, "alice@example.com").await.refused(401, "invalid_credentials");
     }

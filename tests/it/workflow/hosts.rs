@@ -1,7 +1,6 @@
 //! Hosts with users of their own.
 
 use actix_authflow::{Error, Transport, UserDraft, UserId};
-use secrecy::SecretString;
 
 use crate::support::{Browser, PASSWORD, TestApp, eventually, jwt, together};
 
@@ -100,8 +99,7 @@ async fn no_session_is_started_for_users_who_are_unknown_or_disabled() {
     assert!(matches!(app.auth.disable_user(unknown).await, Err(Error::UnknownUser)));
     assert!(matches!(app.auth.enable_user(unknown).await, Err(Error::UnknownUser)));
     assert!(matches!(app.auth.delete_user(unknown).await, Err(Error::UnknownUser)));
-    let password = SecretString::from(PASSWORD);
-    assert!(matches!(app.auth.set_password(unknown, password).await, Err(Error::UnknownUser)));
+    assert!(matches!(app.auth.set_password(unknown, PASSWORD).await, Err(Error::UnknownUser)));
 }
 
 #[actix_web::test]
@@ -117,7 +115,7 @@ async fn a_new_password_ends_every_session_and_the_old_password() {
     let bob = Browser::signed_up(&app, "bob@example.com").await;
 
     let new = "quite another horse by now";
-    app.auth.set_password(id(&browser), SecretString::from(new)).await.unwrap();
+    app.auth.set_password(id(&browser), new).await.unwrap();
 
     for client in [&browser, &phone] {
         client.call_api().await.refused(401, "session_revoked");
@@ -151,6 +149,29 @@ async fn a_disabled_user_is_out_and_comes_back_by_logging_in() {
     app.auth.enable_user(id(&browser)).await.unwrap();
     browser.clone().refresh().await.refused(401, "session_revoked");
     again.login("alice@example.com").await.expect(200);
+}
+
+/// Whose account was taken over is disabled first, gets a new password, and comes back by that alone.
+#[actix_web::test]
+async fn a_disabled_user_comes_back_with_the_password_that_was_set_meanwhile() {
+    let app = TestApp::start().await;
+    let alice = app.auth.create_user(draft()).await.unwrap().id;
+    let new = "quite another horse by now";
+
+    app.auth.disable_user(alice).await.unwrap();
+    let weak = app.auth.set_password(alice, "alice@example.com").await;
+    assert!(matches!(weak, Err(Error::Invalid(_))), "the policy knows the address: {weak:?}");
+    app.auth.set_password(alice, new).await.unwrap();
+    let mut browser = Browser::new(&app);
+    browser.login_with("alice@example.com", new).await.refused(401, "invalid_credentials");
+    app.auth.enable_user(alice).await.unwrap();
+
+    browser.login("alice@example.com").await.refused(401, "invalid_credentials");
+    browser.login_with("alice@example.com", new).await.expect(200);
+
+    app.auth.delete_user(alice).await.unwrap();
+    let erased = app.auth.set_password(alice, PASSWORD).await;
+    assert!(matches!(erased, Err(Error::UnknownUser)), "{erased:?}");
 }
 
 #[actix_web::test]
