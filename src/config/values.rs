@@ -50,33 +50,81 @@ pub(super) fn check_database_url(variable: &'static str, url: &str) -> Result<()
         return Err(ConfigError::new(variable, "is the URL of something else than Postgres", example));
     }
     let without_tls = cfg!(all(feature = "bundled-libpq", not(feature = "bundled-libpq-tls")));
-    if without_tls && !hosts(url).all(is_local) {
-        let fault = "names a host that is not loopback, but this build's libpq has no TLS: \
+    if without_tls && !is_local(url, |name| std::env::var(name).ok().filter(|value| !value.is_empty())) {
+        let fault = "leads to a host that is not loopback, but this build's libpq has no TLS: \
                      build without the feature bundled-libpq, or with bundled-libpq-tls";
         return Err(ConfigError::new(variable, fault, "postgres://localhost/app"));
     }
     Ok(())
 }
 
-/// The hosts a connection string names, in its URL or its `key=value` form, `host` and `hostaddr` parameters included.
-fn hosts(url: &str) -> impl Iterator<Item = &str> {
-    let rest = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://"));
-    let (authority, parameters) = match rest {
-        Some(rest) => {
-            let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
-            let authority = path.split('/').next().unwrap_or_default();
-            (authority.rsplit('@').next().unwrap_or_default(), query)
-        }
-        None => ("", url),
+/// Whether libpq goes nowhere else than to loopback addresses and sockets by this connection string. What the string leaves
+/// open it takes from the environment. What cannot be read is not local.
+fn is_local(url: &str, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let Some(parameters) = parameters(url) else { return false };
+    let named = |wanted: &'static str| {
+        parameters
+            .iter()
+            .filter(move |(name, value)| *name == wanted && !value.is_empty())
+            .map(|(_, value)| *value)
     };
-    let parameters = parameters.split(['&', ' ']).filter_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        matches!(name.trim(), "host" | "hostaddr").then(|| value.trim_matches('\''))
-    });
-    authority.split(',').chain(parameters.flat_map(|value| value.split(',')))
+    // A service is an entry in a file, in which any host may stand.
+    if named("service").next().is_some() || variable("PGSERVICE").is_some() {
+        return false;
+    }
+    [("host", "PGHOST"), ("hostaddr", "PGHOSTADDR")].into_iter().all(|(name, default)| {
+        let default = variable(default).filter(|_| named(name).next().is_none());
+        let all_local = |hosts: &str| hosts.split(',').all(is_local_host);
+        named(name).all(all_local) && default.as_deref().is_none_or(all_local)
+    })
 }
 
-fn is_local(host: &str) -> bool {
+/// The parameters of a connection string, in its URL or its `key=value` form. The hosts of a URL are one of them.
+fn parameters(url: &str) -> Option<Vec<(&str, &str)>> {
+    let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+        return settings(url);
+    };
+    // A password may hold what ends a host.
+    let before_path = rest.split('/').next().unwrap_or_default();
+    let rest = before_path.split_once('@').map_or(rest, |(user, _)| &rest[user.len() + 1..]);
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let hosts = ("host", path.split('/').next().unwrap_or_default());
+    // Names may be percent-encoded as well, which nobody does.
+    let parameters = query.split('&').filter(|parameter| !parameter.is_empty());
+    let parameters =
+        parameters.map(|parameter| parameter.split_once('=').filter(|(name, _)| !name.contains('%')));
+    std::iter::once(Some(hosts)).chain(parameters).collect()
+}
+
+/// `name = value name='value'`: with or without spaces and quotes.
+fn settings(text: &str) -> Option<Vec<(&str, &str)>> {
+    let (mut settings, mut rest) = (Vec::new(), text.trim_start());
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let after = after.trim_start();
+        let (value, after) = match after.strip_prefix('\'') {
+            Some(quoted) => {
+                let (value, after) = quoted.split_at(closing_quote(quoted)?);
+                (value, &after[1..])
+            }
+            None => after.split_at(after.find(char::is_whitespace).unwrap_or(after.len())),
+        };
+        settings.push((name.trim_end(), value));
+        rest = after.trim_start();
+    }
+    Some(settings)
+}
+
+fn closing_quote(quoted: &str) -> Option<usize> {
+    let mut escaped = false;
+    quoted.find(|character| {
+        let closes = character == '\'' && !escaped;
+        escaped = character == '\\' && !escaped;
+        closes
+    })
+}
+
+fn is_local_host(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(bracketed) => bracketed.split(']').next().unwrap_or_default(),
         None if host.matches(':').count() == 1 => host.split(':').next().unwrap_or_default(),
@@ -121,6 +169,9 @@ mod tests {
             "postgres://%2Frun%2Fpg/app",
             "host=/tmp dbname=app",
             "dbname=app",
+            "host = '/tmp' dbname = app",
+            "postgres://user:host=db.example.com@localhost/app",
+            "password='it\\'s host=db.example.com' host=localhost",
         ];
         let remote = [
             "postgres://db.example.com/app",
@@ -129,10 +180,41 @@ mod tests {
             "postgres://localhost/app?hostaddr=10.0.0.1",
             "host=db.example.com dbname=app",
             "postgres://[2001:db8::1]/app",
+            "host = db.example.com",
+            "host= 'db.example.com' dbname=app",
+            "dbname=app\thost =db.example.com",
+            "host=localhost hostaddr = 10.0.0.1",
+            "password='it\\'s' host=db.example.com",
+            "service=production",
+            "postgres:///app?service=production",
+            "postgres:///app?%68ost=db.example.com",
+            "postgres://localhost:?@db.example.com/app",
+            "host",
         ];
-        assert!(local.iter().all(|url| hosts(url).all(is_local)));
+        for url in local {
+            assert!(is_local(url, |_| None), "{url}");
+        }
         for url in remote {
-            assert!(!hosts(url).all(is_local), "{url}");
+            assert!(!is_local(url, |_| None), "{url}");
+        }
+    }
+
+    #[test]
+    fn what_a_connection_string_leaves_open_comes_from_the_environment() {
+        for (url, variable, value, local) in [
+            ("postgres:///app", "PGHOST", "/run/postgresql", true),
+            ("postgres:///app", "PGHOST", "db.example.com", false),
+            ("dbname=app", "PGHOST", "localhost,db.example.com", false),
+            ("host='' dbname=app", "PGHOST", "db.example.com", false),
+            ("postgres://localhost/app", "PGHOST", "db.example.com", true),
+            ("host=localhost", "PGHOST", "db.example.com", true),
+            ("postgres://localhost/app", "PGHOSTADDR", "10.0.0.1", false),
+            ("postgres://localhost/app", "PGHOSTADDR", "127.0.0.1", true),
+            ("host=localhost hostaddr=::1", "PGHOSTADDR", "10.0.0.1", true),
+            ("postgres://localhost/app", "PGSERVICE", "production", false),
+        ] {
+            let set = |name: &str| (name == variable).then(|| value.to_owned());
+            assert_eq!(is_local(url, set), local, "{url} with {variable}={value}");
         }
     }
 }
