@@ -29,6 +29,7 @@ use crate::domain::secret::ServerSecret;
 use crate::domain::user::User;
 use crate::http::client::TrustedProxies;
 use crate::http::cookie::DEFAULT_SUFFIX;
+use crate::http::origin::Origin;
 use crate::service::hooks::{ClaimsRefused, ExtraClaims, Hooks, RegistrationError, TokenSubject};
 use crate::store::TRANSACTION_LIMIT;
 
@@ -408,9 +409,12 @@ impl AuthConfig {
         self.cookie_insecure
     }
 
-    /// The origins whose pages may call the scope.
-    pub fn origins_allowed(&self) -> &[String] {
-        &self.allowed_origins
+    /// The origins whose pages may call the scope, in the form in which browsers send them.
+    pub fn origins_allowed(&self) -> Vec<String> {
+        let sent = |origin: &String| {
+            origin.parse().map_or_else(|_| origin.clone(), |origin: Origin| origin.to_string())
+        };
+        self.allowed_origins.iter().map(sent).collect()
     }
 
     /// How long the predecessor of a refresh token still gets the same successor.

@@ -119,13 +119,11 @@ fn cors(config: &AuthConfig) -> Cors {
         .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE])
         .expose_headers([header::DATE, header::RETRY_AFTER, header::WWW_AUTHENTICATE, REQUEST_ID])
         .max_age(600);
-    if config.origins_allowed().is_empty() {
+    let origins = config.origins_allowed();
+    if origins.is_empty() {
         return cors;
     }
-    config
-        .origins_allowed()
-        .iter()
-        .fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
+    origins.iter().fold(cors.supports_credentials(), |cors, origin| cors.allowed_origin(origin))
 }
 
 /// An answer that names no allowed origin carries no other CORS header either: an unknown origin learns nothing. A refused
@@ -184,6 +182,9 @@ mod tests {
             let line = |line: &&String| line.starts_with("access-control-expose-headers: ");
             assert!(listed.iter().find(line).is_some_and(|line| line.contains(readable)), "{listed:?}");
         }
+        // As it may stand in the configuration, and as browsers send it.
+        let listed = cors_headers(&["https://App.example.com:443"], "https://app.example.com").await;
+        assert!(listed.contains(&"access-control-allow-origin: https://app.example.com".to_owned()));
         assert!(cors_headers(&["https://app.example.com"], "https://evil.example").await.is_empty());
         assert!(cors_headers(&[], "https://app.example.com").await.is_empty());
     }
