@@ -150,8 +150,9 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Database`] or [`Error::Migration`].
+    /// [`Error::Config`], [`Error::Database`] or [`Error::Migration`].
     pub async fn migrate(config: &AuthConfig) -> Result<usize, Error> {
+        config.check()?;
         let options = store_options(config);
         blocking(move || migrate(&options)).await
     }

@@ -8,6 +8,7 @@ use std::sync::Barrier;
 use std::thread;
 
 use actix_authflow::testing::{TestDatabase, migrate, revert_migrations};
+use actix_authflow::{Auth, AuthConfig, Error, ServerSecret};
 use diesel::connection::SimpleConnection;
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
@@ -84,6 +85,37 @@ fn set_defaults(database: &TestDatabase, isolation: &str) {
          ALTER DATABASE {name} SET statement_timeout = '5s'"
     );
     database.connect().batch_execute(&sql).unwrap();
+}
+
+#[actix_web::test]
+async fn a_configuration_that_cannot_be_used_migrates_nothing() {
+    let database = TestDatabase::empty();
+    let secret = ServerSecret::new("Zm9vYmFyLWJhei1xdXV4LTEyMzQ1Njc4OTA").unwrap();
+    let config = AuthConfig::new(database.url(), secret);
+
+    let refused = Auth::migrate(&config.clone().database_pool(0)).await;
+    assert!(matches!(refused, Err(Error::Config(_))), "{refused:?}");
+    assert_eq!(tables(&mut database.connect()), BTreeSet::new());
+    assert!(Auth::migrate(&config).await.unwrap() > 0);
+}
+
+/// With the rights on a schema that an administrator has made, and none on the database.
+#[test]
+fn an_owner_of_the_schema_alone_can_migrate() {
+    let database = TestDatabase::empty();
+    let mut connection = database.connect();
+    let role = format!("schema_owner_{}", std::process::id());
+    let sql = format!("CREATE ROLE {role}; CREATE SCHEMA authflow AUTHORIZATION {role}; SET ROLE {role};");
+    connection.batch_execute(&sql).unwrap();
+    let may_create = "SELECT has_database_privilege(current_database(), 'CREATE')::text AS name";
+    assert_eq!(names(&mut connection, may_create), ["false".to_owned()].into());
+
+    let applied = migrate(&mut connection);
+    assert!(applied > 0);
+    assert_eq!(revert_migrations(&mut connection), applied);
+    assert_eq!(migrate(&mut connection), applied);
+
+    connection.batch_execute(&format!("RESET ROLE; DROP OWNED BY {role}; DROP ROLE {role}")).unwrap();
 }
 
 #[test]

@@ -1,4 +1,9 @@
-CREATE SCHEMA IF NOT EXISTS authflow;
+-- IF NOT EXISTS would ask for the right to create schemas even where an administrator has made this one.
+DO $$ BEGIN
+    IF to_regnamespace('authflow') IS NULL THEN
+        CREATE SCHEMA authflow;
+    END IF;
+END $$;
 
 CREATE TABLE authflow.users (
     id                  uuid        PRIMARY KEY,
