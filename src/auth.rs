@@ -143,6 +143,11 @@ impl Auth {
     /// [`Error::Config`], [`Error::Database`] or [`Error::Migration`]; nothing is left running then.
     pub async fn connect(config: AuthConfig) -> Result<Self, Error> {
         config.check()?;
+        if config.is_cookie_insecure() {
+            tracing::warn!(
+                "the refresh cookie is insecure, neither Secure nor protected by its name: on loopback only"
+            );
+        }
         blocking(move || Self::connect_blocking(&config)).await
     }
 

@@ -231,7 +231,8 @@ setters! {
     /// What a new password must be like. Defaults to 8 characters and not a common password.
     password_policy: PasswordPolicy,
     /// Names the cookie without prefix and without `Secure`, for browsers that take no Secure cookies on loopback. Defaults
-    /// to `false`; refused unless [`bind`](Self::bind) is a loopback address.
+    /// to `false`; refused unless [`bind`](Self::bind) is a loopback address. The library does not see where a host listens:
+    /// it has to be loopback there too, and the start is a warning in the log.
     cookie_insecure: bool,
     /// Where the program `authflow` listens. Defaults to `127.0.0.1:8080`. The library binds nothing.
     bind: SocketAddr,

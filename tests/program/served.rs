@@ -81,6 +81,10 @@ fn an_insecure_cookie_is_said_loudly() {
         "{}",
         served.program.screen
     );
+    // And by the library, whose hosts have no such screen.
+    let told = |served: &Served| served.program.log().contains("the refresh cookie is insecure");
+    assert!(told(&served), "{}", served.program.log());
+    assert!(!told(&Served::with(&[])));
 }
 
 #[test]
