@@ -52,8 +52,12 @@ async fn log_in(
     let check = web::block(move || find_member(&database, &login));
     let number =
         check.await.map_err(unavailable)?.map_err(unavailable)?.ok_or(ErrorCode::InvalidCredentials)?;
-    let user = auth.ensure_user(&format!("member-{number}")).await.map_err(unavailable)?;
-    auth.start_session(user.id, Transport::Cookie).await.map_err(unavailable)
+    let user = auth.ensure_user(&format!("member-{number}")).await?;
+    match auth.start_session(user.id, Transport::Cookie).await {
+        // A member who was disabled.
+        Err(actix_authflow::Error::UnknownUser) => Err(ErrorCode::InvalidCredentials.into()),
+        started => Ok(started?),
+    }
 }
 
 /// The number of the member, if name and password belong together. An application should also see to it that an unknown
@@ -97,9 +101,8 @@ async fn set_password(
     }
     match auth.set_password(new.user, new.password).await {
         Ok(()) => Ok(HttpResponse::NoContent().finish()),
-        Err(actix_authflow::Error::UnknownUser) => Err(ErrorCode::NotFound.into()),
         Err(actix_authflow::Error::Invalid(_)) => Err(ErrorCode::WeakPassword.into()),
-        Err(error) => Err(unavailable(error)),
+        Err(error) => Err(error.into()),
     }
 }
 

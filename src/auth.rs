@@ -26,6 +26,7 @@ use crate::domain::refresh_jwt::Envelopes;
 use crate::domain::refresh_token::RefreshTokenKeys;
 use crate::domain::revocations::MAX_LAG;
 use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::http::error::{AuthError, ErrorCode};
 use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
 use crate::http::jobs::{DATABASE_DEADLINE, Jobs};
@@ -390,6 +391,28 @@ impl From<StoreError> for Error {
             StoreError::Hook(reason) => Self::Internal(reason),
             StoreError::Corrupt(what) => Self::Internal(what.into()),
         }
+    }
+}
+
+/// For handlers of the host's own: what they pass on with `?` is answered in the form of this crate. What the client cannot
+/// help is logged and not told.
+impl From<Error> for AuthError {
+    fn from(error: Error) -> Self {
+        Self::from(match error {
+            Error::UnknownUser | Error::UnknownKey => ErrorCode::NotFound,
+            Error::Taken => ErrorCode::EmailTaken,
+            Error::Invalid(reason) => return Self::with_reason(ErrorCode::InvalidRequest, &reason),
+            Error::Refused => ErrorCode::Forbidden,
+            Error::Overloaded => return Self::overloaded(),
+            Error::Config(_)
+            | Error::Database(_)
+            | Error::Migration(_)
+            | Error::NotMigrated
+            | Error::Internal(_) => {
+                tracing::error!(%error, "a request could not be answered");
+                ErrorCode::StorageUnavailable
+            }
+        })
     }
 }
 

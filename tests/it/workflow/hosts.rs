@@ -1,6 +1,6 @@
 //! Hosts with users of their own.
 
-use actix_authflow::{Error, Transport, UserDraft, UserId};
+use actix_authflow::{AuthError, Error, ErrorCode, Transport, UserDraft, UserId};
 
 use crate::support::{Browser, PASSWORD, TestApp, eventually, jwt, together};
 
@@ -100,6 +100,27 @@ async fn no_session_is_started_for_users_who_are_unknown_or_disabled() {
     assert!(matches!(app.auth.enable_user(unknown).await, Err(Error::UnknownUser)));
     assert!(matches!(app.auth.delete_user(unknown).await, Err(Error::UnknownUser)));
     assert!(matches!(app.auth.set_password(unknown, PASSWORD).await, Err(Error::UnknownUser)));
+}
+
+/// What a handler of the host's answers that passes the error on.
+#[test]
+fn an_error_of_a_call_becomes_an_answer_by_itself() {
+    for (error, code, detail) in [
+        (Error::UnknownUser, ErrorCode::NotFound, "There is nothing here."),
+        (Error::UnknownKey, ErrorCode::NotFound, "There is nothing here."),
+        (Error::Taken, ErrorCode::EmailTaken, "This e-mail address has an account."),
+        (Error::Invalid("too odd".into()), ErrorCode::InvalidRequest, "Too odd."),
+        (Error::Refused, ErrorCode::Forbidden, "This is not allowed."),
+        (Error::Overloaded, ErrorCode::Overloaded, "The service is busy; try again."),
+        (Error::Database("hunter2".into()), ErrorCode::StorageUnavailable, "try again."),
+        (Error::Migration("hunter2".into()), ErrorCode::StorageUnavailable, "try again."),
+        (Error::NotMigrated, ErrorCode::StorageUnavailable, "try again."),
+        (Error::Internal("hunter2".into()), ErrorCode::StorageUnavailable, "try again."),
+    ] {
+        let answer = AuthError::from(error);
+        assert_eq!(answer.code(), code);
+        assert!(answer.to_string().ends_with(detail) && !answer.to_string().contains("hunter2"), "{answer}");
+    }
 }
 
 #[actix_web::test]
