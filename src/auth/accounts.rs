@@ -9,8 +9,8 @@ use crate::domain::ids::{SessionId, UserId};
 use crate::domain::session::{Device, RevocationReason, Transport};
 use crate::domain::user::User;
 use crate::http::answer::{self, SessionTokens};
-use crate::service::SessionRequest;
 use crate::service::error::{Rejected, ServiceError};
+use crate::service::{Service, SessionRequest};
 use crate::store::NewUser;
 
 /// A user to be made by the host application.
@@ -97,6 +97,26 @@ impl Auth {
         Ok(self.state.run(Actor::Application, move |service| service.ensure_user(&user)).await?)
     }
 
+    /// The user with this id, whether enabled or not. `None` if there is none, or if it was deleted.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn find_user(&self, user: UserId) -> Result<Option<User>, Error> {
+        Ok(self.state.run(Actor::Application, move |service| service.find_any_user(user).into()).await?)
+    }
+
+    /// The user who logs in by this e-mail address, however it is written, whether enabled or not.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Database`].
+    pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
+        let Ok(email) = Email::parse(email) else { return Ok(None) };
+        let find = move |service: &Service| service.find_user_by_email(email.canonical()).into();
+        Ok(self.state.run(Actor::Application, find).await?)
+    }
+
     /// Sets a user's password and ends every session of theirs. Whoever calls this has checked that it may be done. A user
     /// who is disabled stays so, and has the new password when [enabled](Self::enable_user).
     ///
@@ -107,9 +127,7 @@ impl Auth {
     /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy.
     pub async fn set_password(&self, user: UserId, password: impl Into<SecretString>) -> Result<(), Error> {
         let password = password.into();
-        let found =
-            self.state.run(Actor::Application, move |service| service.find_any_user(user).into()).await?;
-        let email = found.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
+        let email = self.find_user(user).await?.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
         let hash = self
             .state
             .hash(Actor::Application, move |service| service.hash_new(&password, &email).into())

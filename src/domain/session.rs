@@ -156,6 +156,7 @@ pub(crate) struct LiveSession {
     pub(crate) id: SessionId,
     pub(crate) user: UserId,
     pub(crate) email: Option<String>,
+    pub(crate) external_id: Option<String>,
     pub(crate) user_created_at: DateTime<Utc>,
     pub(crate) roles: Vec<String>,
     pub(crate) scopes: Vec<String>,

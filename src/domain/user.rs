@@ -7,11 +7,15 @@ use crate::domain::ids::UserId;
 
 /// A user, as answered by `/me` and beside every issued token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct User {
     /// The `sub` claim of the user's access tokens.
     pub id: UserId,
     /// The e-mail address as it was typed. Absent for users known by an external id only.
     pub email: Option<String>,
+    /// The user's key in the host's own tables, where the host has given one. Not told to clients.
+    #[serde(skip)]
+    pub external_id: Option<String>,
     /// When the user was created.
     pub created_at: DateTime<Utc>,
 }

@@ -45,6 +45,11 @@ impl Service {
         self.store.run(|session| session.find_any_user(id))
     }
 
+    /// The user with this canonical e-mail address, whether enabled or not.
+    pub(crate) fn find_user_by_email(&self, canonical: &str) -> Result<Option<User>, StoreError> {
+        self.store.run(|session| session.find_user_by_email(canonical))
+    }
+
     /// Sets the password and ends every session that the old one started.
     pub(crate) fn set_password(&self, user: UserId, hash: &str) -> Outcome<()> {
         let reason = RevocationReason::PasswordChanged;

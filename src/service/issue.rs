@@ -121,5 +121,10 @@ fn signing_failed(error: jsonwebtoken::errors::Error) -> ServiceError {
 }
 
 fn user(session: &LiveSession) -> User {
-    User { id: session.user, email: session.email.clone(), created_at: session.user_created_at }
+    User {
+        id: session.user,
+        email: session.email.clone(),
+        external_id: session.external_id.clone(),
+        created_at: session.user_created_at,
+    }
 }

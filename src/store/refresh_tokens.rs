@@ -59,8 +59,8 @@ macro_rules! rotation {
             concat!(", lists AS MATERIALIZED (
                 SELECT * FROM input
             ), live AS MATERIALIZED (
-                SELECT u.id AS user_id, u.email, u.created_at, u.roles, u.scopes, s.id, s.persistent, s.authenticated_at,
-                       s.expires_at, asked.generation, asked.digest, asked.successor, asked.nonce
+                SELECT u.id AS user_id, u.email, u.external_id, u.created_at, u.roles, u.scopes, s.id, s.persistent,
+                       s.authenticated_at, s.expires_at, asked.generation, asked.digest, asked.successor, asked.nonce
                 FROM lists, unnest(lists.session_ids, lists.user_ids, lists.transports, lists.generations, lists.digests,
                                    lists.successors, lists.nonces)
                          AS asked (session_id, user_id, transport, generation, digest, successor, nonce),
@@ -86,8 +86,8 @@ macro_rules! rotation {
                 ON CONFLICT (session_id, generation) DO NOTHING
                 RETURNING session_id, digest, issued_at, expires_at
             )
-            SELECT successor.digest, live.user_id, live.email, live.created_at, live.roles, live.scopes, live.persistent,
-                   live.authenticated_at, live.expires_at, successor.issued_at, successor.expires_at, successor.issued_at
+            SELECT successor.digest, live.user_id, live.email, live.external_id, live.created_at, live.roles, live.scopes,
+                   live.persistent, live.authenticated_at, live.expires_at, successor.issued_at, successor.expires_at, successor.issued_at
             FROM live JOIN successor ON successor.session_id = live.id AND successor.digest = live.successor")
         }
 
@@ -128,7 +128,7 @@ statement! {
     -> (Text, Nullable<Text>, Bool, Bool, LiveColumns, LinkColumns, LinkColumns),
     " SELECT s.transport, s.revoked_reason, u.disabled_at IS NOT NULL,
              coalesce(input.signed_by = ANY (newest.signed_by), false),
-             u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at,
+             u.id, u.email, u.external_id, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at,
              coalesce(newest.issued_at, s.created_at), coalesce(newest.expires_at, s.expires_at), clock_timestamp(),
              newest.generation, newest.digest, newest.nonce, newest.issued_at, newest.expires_at,
              presented.generation, presented.digest, presented.nonce, presented.issued_at, presented.expires_at
@@ -293,6 +293,7 @@ mod tests {
         let row = LiveRow {
             user_id: Uuid::from_u128(number.into()),
             email: None,
+            external_id: None,
             user_created_at: now,
             roles: Vec::new(),
             scopes: Vec::new(),

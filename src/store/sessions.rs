@@ -54,6 +54,7 @@ pub(crate) enum Started {
 pub(super) type LiveColumns = (
     SqlUuid,
     Nullable<Text>,
+    Nullable<Text>,
     Timestamptz,
     Array<Text>,
     Array<Text>,
@@ -70,6 +71,7 @@ pub(super) type LiveColumns = (
 pub(super) struct LiveRow {
     pub(super) user_id: Uuid,
     pub(super) email: Option<String>,
+    pub(super) external_id: Option<String>,
     pub(super) user_created_at: DateTime<Utc>,
     pub(super) roles: Vec<String>,
     pub(super) scopes: Vec<String>,
@@ -103,6 +105,7 @@ impl LiveRow {
             id,
             user: UserId(self.user_id),
             email: self.email,
+            external_id: self.external_id,
             user_created_at: self.user_created_at,
             roles: self.roles,
             scopes: self.scopes,
@@ -135,7 +138,7 @@ statement! {
         signed_by: Text = String,
     } -> StartedColumns,
     ", owner AS MATERIALIZED (
-        SELECT u.id, u.email, u.created_at, u.roles, u.scopes, u.password_version
+        SELECT u.id, u.email, u.external_id, u.created_at, u.roles, u.scopes, u.password_version
         FROM authflow.users u, input
         WHERE u.id = input.user_id AND u.disabled_at IS NULL
           AND (input.credentials_version IS NULL OR u.credentials_version = input.credentials_version)
@@ -157,8 +160,8 @@ statement! {
         FROM input, started, clock
         RETURNING issued_at, expires_at
     )
-    SELECT owner.id, owner.email, owner.created_at, owner.roles, owner.scopes, started.persistent, started.authenticated_at,
-           started.expires_at, first.issued_at, first.expires_at, clock.now,
+    SELECT owner.id, owner.email, owner.external_id, owner.created_at, owner.roles, owner.scopes,
+           started.persistent, started.authenticated_at, started.expires_at, first.issued_at, first.expires_at, clock.now,
            (SELECT count(*) FROM authflow.sessions s WHERE s.user_id = owner.id AND s.revoked_at IS NULL),
            owner.password_version
     FROM owner, clock, started, first"
@@ -168,8 +171,8 @@ statement! {
     /// The session that an earlier run of the same start committed.
     FindStarted { session_id: SqlUuid = Uuid, digest: Binary = Vec<u8> }
     -> StartedColumns,
-    " SELECT u.id, u.email, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at, t.issued_at, t.expires_at,
-             clock_timestamp(),
+    " SELECT u.id, u.email, u.external_id, u.created_at, u.roles, u.scopes, s.persistent, s.authenticated_at, s.expires_at,
+             t.issued_at, t.expires_at, clock_timestamp(),
              (SELECT count(*) FROM authflow.sessions o WHERE o.user_id = u.id AND o.revoked_at IS NULL),
              u.password_version
       FROM input

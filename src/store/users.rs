@@ -62,12 +62,13 @@ macro_rules! outdate_logins {
     };
 }
 
-const USER: (users::id, users::email, users::created_at) = (users::id, users::email, users::created_at);
+const USER: (users::id, users::email, users::external_id, users::created_at) =
+    (users::id, users::email, users::external_id, users::created_at);
 
-type UserRow = (Uuid, Option<String>, DateTime<Utc>);
+type UserRow = (Uuid, Option<String>, Option<String>, DateTime<Utc>);
 
-fn user((id, email, created_at): UserRow) -> User {
-    User { id: UserId(id), email, created_at }
+fn user((id, email, external_id, created_at): UserRow) -> User {
+    User { id: UserId(id), email, external_id, created_at }
 }
 
 statement! {
@@ -80,16 +81,16 @@ statement! {
         password_hash: Nullable<Text> = Option<String>,
         roles: Array<Text> = Vec<String>,
         scopes: Array<Text> = Vec<String>,
-    } -> (Bool, SqlUuid, Nullable<Text>, Timestamptz),
+    } -> (Bool, (SqlUuid, Nullable<Text>, Nullable<Text>, Timestamptz)),
     ", inserted AS (
         INSERT INTO authflow.users (id, email, email_canonical, external_id, password_hash, roles, scopes)
         SELECT id, email, email_canonical, external_id, password_hash, roles, scopes FROM input
         ON CONFLICT DO NOTHING
-        RETURNING id, email, created_at
+        RETURNING id, email, external_id, created_at
     )
     SELECT true, inserted.* FROM inserted
     UNION ALL
-    SELECT false, u.id, u.email, u.created_at FROM authflow.users u, input WHERE u.id = input.id"
+    SELECT false, u.id, u.email, u.external_id, u.created_at FROM authflow.users u, input WHERE u.id = input.id"
 }
 
 impl Session<'_> {
@@ -98,7 +99,7 @@ impl Session<'_> {
             Some(email) => (Some(email.typed().to_owned()), Some(email.canonical().to_owned())),
             None => (None, None),
         };
-        let row: Option<(bool, Uuid, Option<String>, DateTime<Utc>)> = InsertUser {
+        let row: Option<(bool, UserRow)> = InsertUser {
             id: new.id.0,
             email,
             email_canonical,
@@ -110,8 +111,8 @@ impl Session<'_> {
         .get_result(self.connection)
         .optional()?;
         Ok(match row {
-            Some((true, id, email, created_at)) => UserInsertion::Inserted(user((id, email, created_at))),
-            Some((false, id, email, created_at)) => UserInsertion::OwnCommit(user((id, email, created_at))),
+            Some((true, row)) => UserInsertion::Inserted(user(row)),
+            Some((false, row)) => UserInsertion::OwnCommit(user(row)),
             None => UserInsertion::Taken,
         })
     }
@@ -132,6 +133,12 @@ impl Session<'_> {
 
     pub(crate) fn find_user_by_external_id(&mut self, external_id: &str) -> Result<Option<User>, StoreError> {
         let known = users::table.filter(users::external_id.eq(external_id));
+        let row: Option<UserRow> = known.select(USER).first(self.connection).optional()?;
+        Ok(row.map(user))
+    }
+
+    pub(crate) fn find_user_by_email(&mut self, canonical: &str) -> Result<Option<User>, StoreError> {
+        let known = users::table.filter(users::email_canonical.eq(canonical));
         let row: Option<UserRow> = known.select(USER).first(self.connection).optional()?;
         Ok(row.map(user))
     }

@@ -1,6 +1,6 @@
 //! Hosts with users of their own.
 
-use actix_authflow::{AuthError, Error, ErrorCode, Transport, UserDraft, UserId};
+use actix_authflow::{AuthError, Error, ErrorCode, Transport, User, UserDraft, UserId};
 
 use crate::support::{Browser, PASSWORD, TestApp, eventually, jwt, together};
 
@@ -82,6 +82,53 @@ async fn a_host_starts_sessions_for_whom_it_has_authenticated() {
         client.refresh().await.expect(200);
     }
     assert_eq!(app.db_live_sessions().len(), 2);
+}
+
+/// The way from a user to the host's own record.
+#[actix_web::test]
+async fn a_host_finds_its_own_key_wherever_it_gets_a_user() {
+    let (heard, hooked) = std::sync::mpsc::channel();
+    let claimed = heard.clone();
+    let app = TestApp::with(move |config| {
+        config
+            .on_registration(move |_, user| {
+                let _ = heard.send(user.external_id.clone());
+                Ok(())
+            })
+            .claims(move |subject| {
+                let _ = claimed.send(subject.user.external_id.clone());
+                Ok(serde_json::json!({}))
+            })
+    })
+    .await;
+    let own = |found: &User| assert_eq!(found.external_id.as_deref(), Some("customer-4711"));
+
+    let made = app.auth.create_user(draft().external_id("customer-4711")).await.unwrap();
+    own(&made);
+    assert_eq!(app.auth.ensure_user("customer-4711").await.unwrap(), made);
+    own(app.auth.start_session(made.id, Transport::Body).await.unwrap().user());
+    let mut browser = Browser::new(&app);
+    let answers = [
+        browser.login("alice@example.com").await.expect(200),
+        browser.refresh().await.expect(200),
+        browser.me().await.expect(200),
+    ];
+    assert!(answers.iter().all(|answer| !answer.text.contains("4711")), "clients are not told");
+    let told: Vec<_> = hooked.try_iter().collect();
+    assert_eq!(told.len(), 4, "the registration, and three tokens");
+    assert!(told.iter().all(|id| id.as_deref() == Some("customer-4711")), "{told:?}");
+
+    app.auth.disable_user(made.id).await.unwrap();
+    assert_eq!(app.auth.find_user(made.id).await.unwrap(), Some(made.clone()));
+    for email in ["alice@example.com", "Alice@EXAMPLE.com"] {
+        assert_eq!(app.auth.find_user_by_email(email).await.unwrap(), Some(made.clone()), "{email}");
+    }
+    for nobody in ["bob@example.com", "nonsense"] {
+        assert_eq!(app.auth.find_user_by_email(nobody).await.unwrap(), None, "{nobody}");
+    }
+    app.auth.delete_user(made.id).await.unwrap();
+    assert_eq!(app.auth.find_user(made.id).await.unwrap(), None);
+    assert_eq!(app.auth.find_user_by_email("alice@example.com").await.unwrap(), None);
 }
 
 #[actix_web::test]
