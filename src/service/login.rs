@@ -153,7 +153,7 @@ impl Service {
         replaces: Option<SessionId>,
     ) -> Result<Option<Beginning>, StoreError> {
         let Started::Live(started) = session.start_session(new)? else { return Ok(None) };
-        let StartedSession { session: live, others, password_version } = started;
+        let StartedSession { session: live, others, password_version } = *started;
         let mut replaced = None;
         if let Some(id) = replaces {
             let owner = session.revoke(id, RevocationReason::Replaced)?;

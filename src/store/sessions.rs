@@ -45,7 +45,7 @@ pub(crate) struct StartedSession {
 /// What became of the start of a session.
 #[derive(Debug, Clone)]
 pub(crate) enum Started {
-    Live(StartedSession),
+    Live(Box<StartedSession>),
     /// The user is gone or disabled, or logins that were checked before are outdated.
     Refused,
 }
@@ -93,9 +93,9 @@ struct StartedRow {
 }
 
 impl StartedRow {
-    fn into_started(self, new: &NewSession) -> StartedSession {
+    fn into_started(self, new: &NewSession) -> Box<StartedSession> {
         let session = self.live.into_session(new.id, new.transport);
-        StartedSession { session, others: self.others, password_version: self.password_version }
+        Box::new(StartedSession { session, others: self.others, password_version: self.password_version })
     }
 }
 
