@@ -29,6 +29,7 @@ pub enum EventKind {
     /// A session was started: by a client, who gave the password, or by the application.
     LoggedIn,
     /// A login was refused.
+    #[non_exhaustive]
     LoginFailed {
         /// Why.
         reason: CredentialFailure,
@@ -36,17 +37,20 @@ pub enum EventKind {
     /// The password was set anew. Each session that ended with it has an event of its own.
     PasswordChanged,
     /// A change of the password was refused.
+    #[non_exhaustive]
     PasswordChangeFailed {
         /// Why.
         reason: CredentialFailure,
     },
     /// A refresh was answered with a token that had been given before: another tab, or an answer that was lost.
+    #[non_exhaustive]
     RefreshRetried {
         /// Which of the two it was.
         reason: Retry,
     },
     /// A refresh came with the JWT of another session or user than its refresh token. User and session are those that the
     /// JWT names.
+    #[non_exhaustive]
     TokenMismatch {
         /// The session that the refresh token names.
         refresh_session_id: SessionId,
@@ -56,12 +60,14 @@ pub enum EventKind {
     /// A refresh token came that is newer than the database, which is an older copy of itself then. The session has ended.
     DatabaseRestored,
     /// A session was ended.
+    #[non_exhaustive]
     SessionEnded {
         /// Why, as in `authflow.sessions.revoked_reason`.
         reason: RevocationReason,
     },
     /// The sessions of everybody were ended, by the application or its operator. They have no events of their own. Where
     /// the call failed on its way these are as many as it came to, and its repetition has an event too.
+    #[non_exhaustive]
     AllSessionsEnded {
         /// Why, as in `authflow.sessions.revoked_reason`.
         reason: RevocationReason,
@@ -69,6 +75,7 @@ pub enum EventKind {
         sessions: u64,
     },
     /// A request was refused because there had been too many attempts.
+    #[non_exhaustive]
     Throttled {
         /// Which budget is used up.
         reason: AttemptBudget,
@@ -79,6 +86,7 @@ pub enum EventKind {
     /// Somebody guesses at it. Without a user: at an address that nobody has.
     LoginCeilingReached,
     /// A signing key came into another state.
+    #[non_exhaustive]
     SigningKeyChanged {
         /// The state.
         reason: KeyState,
@@ -86,6 +94,7 @@ pub enum EventKind {
         kid: String,
     },
     /// A state-changing request was refused because of the origin that a browser says it comes from.
+    #[non_exhaustive]
     OriginRejected {
         /// Why.
         reason: OriginFault,
@@ -162,6 +171,7 @@ pub enum OriginFault {
 
 /// How much an event calls for attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     /// Frequent, and of interest only when looking for something. Logged at the level `debug`.
     Detail,

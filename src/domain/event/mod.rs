@@ -47,8 +47,10 @@ pub struct SecurityEvent {
 /// On whose behalf something happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "by", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Actor {
     /// A client, by a request to one of the routes.
+    #[non_exhaustive]
     Client {
         /// From the socket, or from the trusted proxies. Absent where the peer has none, as on a Unix socket.
         #[serde(skip_serializing_if = "Option::is_none")]
