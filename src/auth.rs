@@ -97,6 +97,9 @@ pub struct RevocationStatus {
 }
 
 /// Why an [`Auth`] could not be built, or a call on it failed.
+///
+/// Any call may end with [`Database`](Self::Database) or [`Internal`](Self::Internal), and one that hashes a password with
+/// [`Overloaded`](Self::Overloaded). What else there is stands with each call.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -141,7 +144,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], [`Error::Database`] or [`Error::Migration`]; nothing is left running then.
+    /// [`Error::Config`] or [`Error::Migration`], or what can befall any call ([`Error`]); nothing is left running then.
     pub async fn connect(config: AuthConfig) -> Result<Self, Error> {
         config.check()?;
         if config.is_cookie_insecure() {
@@ -156,7 +159,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`], [`Error::Database`] or [`Error::Migration`].
+    /// [`Error::Config`] or [`Error::Migration`], or what can befall any call ([`Error`]).
     pub async fn migrate(config: &AuthConfig) -> Result<usize, Error> {
         config.check()?;
         let options = store_options(config);

@@ -81,7 +81,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Taken`], [`Error::Invalid`], [`Error::Refused`] by the registration hook, or what can befall any call.
+    /// [`Error::Taken`], [`Error::Invalid`], [`Error::Refused`] by the registration hook, or what can befall any call
+    /// ([`Error`]).
     pub async fn create_user(&self, draft: UserDraft) -> Result<User, Error> {
         let user = self.prepare(draft).await?;
         Ok(self.state.run(Actor::Application, move |service| service.create_user(&user)).await?)
@@ -101,7 +102,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Database`].
+    /// What can befall any call ([`Error`]).
     pub async fn find_user(&self, user: UserId) -> Result<Option<User>, Error> {
         Ok(self.state.run(Actor::Application, move |service| service.find_any_user(user).into()).await?)
     }
@@ -110,7 +111,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Database`].
+    /// What can befall any call ([`Error`]).
     pub async fn find_user_by_email(&self, email: &str) -> Result<Option<User>, Error> {
         let Ok(email) = Email::parse(email) else { return Ok(None) };
         let find = move |service: &Service| service.find_user_by_email(email.canonical()).into();
@@ -124,7 +125,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy.
+    /// [`Error::UnknownUser`], [`Error::Invalid`] if the password does not meet the policy,
+    /// or what can befall any call ([`Error`]).
     pub async fn set_password(&self, user: UserId, password: impl Into<SecretString>) -> Result<(), Error> {
         let password = password.into();
         let email = self.find_user(user).await?.ok_or(Error::UnknownUser)?.email.unwrap_or_default();
@@ -139,7 +141,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`], [`Error::Invalid`] for a role that is empty or has control characters.
+    /// [`Error::UnknownUser`], [`Error::Invalid`] for a role that is empty or has control characters,
+    /// or what can befall any call ([`Error`]).
     pub async fn set_roles(&self, user: UserId, roles: Vec<String>) -> Result<(), Error> {
         check_roles(&roles)?;
         Ok(self.state.run(Actor::Application, move |service| service.set_roles(user, &roles)).await?)
@@ -149,7 +152,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`], [`Error::Invalid`] for what is no scope (RFC 6749 §3.3).
+    /// [`Error::UnknownUser`], [`Error::Invalid`] for what is no scope (RFC 6749 §3.3),
+    /// or what can befall any call ([`Error`]).
     pub async fn set_scopes(&self, user: UserId, scopes: Vec<String>) -> Result<(), Error> {
         check_scopes(&scopes)?;
         Ok(self.state.run(Actor::Application, move |service| service.set_scopes(user, &scopes)).await?)
@@ -159,7 +163,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`], or what can befall any call ([`Error`]).
     pub async fn disable_user(&self, user: UserId) -> Result<(), Error> {
         Ok(self.state.run(Actor::Application, move |service| service.disable_user(user)).await?)
     }
@@ -168,7 +172,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`], or what can befall any call ([`Error`]).
     pub async fn enable_user(&self, user: UserId) -> Result<(), Error> {
         Ok(self.state.run(Actor::Application, move |service| service.enable_user(user)).await?)
     }
@@ -178,7 +182,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`].
+    /// [`Error::UnknownUser`], or what can befall any call ([`Error`]).
     pub async fn delete_user(&self, user: UserId) -> Result<(), Error> {
         Ok(self.state.run(Actor::Application, move |service| service.delete_user(user)).await?)
     }
@@ -188,7 +192,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Database`].
+    /// What can befall any call ([`Error`]).
     pub async fn revoke_sessions(&self, user: UserId) -> Result<usize, Error> {
         let reason = RevocationReason::RevokedByHost;
         Ok(self.state.run(Actor::Application, move |service| service.revoke_sessions(user, reason)).await?)
@@ -198,7 +202,7 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::Database`].
+    /// What can befall any call ([`Error`]).
     pub async fn revoke_session(&self, session: SessionId) -> Result<(), Error> {
         let reason = RevocationReason::RevokedByHost;
         Ok(self.state.run(Actor::Application, move |service| service.end_session(session, reason)).await?)
@@ -211,7 +215,8 @@ impl Auth {
     ///
     /// # Errors
     ///
-    /// [`Error::UnknownUser`] if there is none or it is disabled, [`Error::Refused`] by the claims hook.
+    /// [`Error::UnknownUser`] if there is none or it is disabled, [`Error::Refused`] by the claims hook,
+    /// or what can befall any call ([`Error`]).
     pub async fn start_session(&self, user: UserId, transport: Transport) -> Result<SessionTokens, Error> {
         let request =
             SessionRequest { transport, persistent: true, device: Device::default(), replaces: None };
