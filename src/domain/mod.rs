@@ -1,4 +1,4 @@
-//! Pure rules: tokens, keys, claims, passwords and the decision about a rotation. No I/O, no clock of its own, no web framework.
+//! Pure rules: tokens, keys, claims, passwords and the decision about a rotation. No I/O but a look at the clock, no web framework.
 
 pub(crate) mod access_token;
 pub(crate) mod claims;

@@ -22,7 +22,8 @@ pub(crate) struct Registration {
 }
 
 impl Service {
-    /// First step: counts the registration. Every one counts, whatever becomes of it: it may tell who has an account.
+    /// First step: counts the registration. One whose password is refused is given back. One whose address is taken counts:
+    /// it tells who has an account.
     pub(crate) fn begin_registration(&self, network: Option<Network>) -> Outcome<((), Reservation)> {
         let counters = self.throttle.as_ref().map(|throttle| throttle.registration(network));
         self.reserve(counters.unwrap_or_default(), None).map(|reservation| ((), reservation))

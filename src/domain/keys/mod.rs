@@ -87,14 +87,6 @@ pub enum KeyError {
     /// A private key could not be sealed for the database.
     #[error("a private key could not be sealed")]
     Unsealable,
-    /// The key is of another kind than the configured algorithm wants.
-    #[error("the key is for {found}, but the configured algorithm is {wanted}")]
-    WrongAlgorithm {
-        /// The algorithm of the key.
-        found: &'static str,
-        /// The algorithm that was asked for.
-        wanted: &'static str,
-    },
     /// A member of a JSON Web Key Set is not a public Ed25519 or P-256 signature key (RFC 7517 §4, RFC 8037 §2).
     #[error(
         "key {0:?} of the key set is not a public Ed25519 or P-256 signature key with `kid` and matching `alg`"
