@@ -213,7 +213,8 @@ setters! {
     registration: Registration,
     /// Proxies whose `X-Forwarded-For` is believed. Defaults to none.
     trusted_proxies: TrustedProxies,
-    /// The origins whose pages may call the scope, as `https://app.example.com`. Defaults to the scope's own origin.
+    /// The origins whose pages may call the scope, as `https://app.example.com`. Defaults to the scope's own origin, which has
+    /// to be on a list as well if its pages call it.
     allowed_origins: Vec<String>,
     /// Whether the scope has the route `/doctor`, by which the program `authflow doctor` sees what a proxy in front does to
     /// requests and answers. Defaults to `false`. It tells callers what arrived of their own request and the address of the
