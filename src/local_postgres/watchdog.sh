@@ -25,5 +25,6 @@ guard=$!
 wait "$program"
 code=$?
 kill -s TERM "$guard" 2>/dev/null
+# Whoever waits for this script is to find nothing left of it.
 wait "$guard" 2>/dev/null
 exit "$code"
