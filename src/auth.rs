@@ -25,7 +25,7 @@ use crate::domain::password::hash::Hasher;
 use crate::domain::refresh_jwt::Envelopes;
 use crate::domain::refresh_token::RefreshTokenKeys;
 use crate::domain::revocations::MAX_LAG;
-use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::domain::verifier::Verifier;
 use crate::http::error::{AuthError, ErrorCode};
 use crate::http::guard::Guard;
 use crate::http::hide_cookie::HideCookie;
@@ -221,12 +221,9 @@ impl Auth {
         migrate(&options)?;
         let store = Store::open(options)?;
         let keys = StartedKeys::start(config.keys()?, &store)?;
-        let rules = AccessTokenRules {
-            issuer: config.issuer.clone(),
-            audience: config.audience.clone(),
-            leeway: DEFAULT_LEEWAY,
-        };
-        let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?));
+        let rules = AccessTokenRules::new(&config.issuer, &config.audience);
+        let verifier = Verifier::new(keys.key_set()?, rules, Clock::database(database_time(&store)?))
+            .with_leeway(config.leeway);
         let (events, writer) = events(config, &store, Arc::clone(verifier.clock()))?;
         let announcer = Announcer::new(verifier.clone());
         let keyring = Arc::new(keys.into_keyring(store.clone(), announcer.clone(), Arc::clone(&events)));

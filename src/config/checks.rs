@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{AuthConfig, ConfigError, values};
-use crate::domain::access_token::MAX_LIFE;
+use crate::domain::access_token::{MAX_LEEWAY, MAX_LIFE};
 
 impl AuthConfig {
     pub(super) fn check_names(&self) -> Result<(), ConfigError> {
@@ -26,6 +26,7 @@ impl AuthConfig {
         for (variable, value, least, most, example) in [
             ("AUTHFLOW_ACCESS_TTL", self.access_ttl, second, day, "30m"),
             ("AUTHFLOW_MOBILE_ACCESS_TTL", self.mobile_access_ttl, second, day, "5m"),
+            ("AUTHFLOW_LEEWAY", self.leeway, Duration::ZERO, MAX_LEEWAY, "5s"),
             ("AUTHFLOW_REFRESH_GRACE", self.refresh_grace, Duration::ZERO, 300 * second, "30s"),
             ("AUTHFLOW_PRUNE_INTERVAL", self.prune_interval, Duration::ZERO, day, "5m"),
             ("AUTHFLOW_EVENTS_RETENTION", self.events_retention, Duration::ZERO, 3_650 * day, "90d"),

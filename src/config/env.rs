@@ -93,6 +93,7 @@ impl AuthConfig {
     fn read_lifetimes(&mut self, variables: &mut Variables) -> Result<(), ConfigError> {
         variables.set("AUTHFLOW_ACCESS_TTL", "30m", &mut self.access_ttl, duration)?;
         variables.set("AUTHFLOW_MOBILE_ACCESS_TTL", "5m", &mut self.mobile_access_ttl, duration)?;
+        variables.set("AUTHFLOW_LEEWAY", "5s", &mut self.leeway, duration)?;
         variables.set("AUTHFLOW_REFRESH_TTL", "14d", &mut self.refresh_ttl, duration)?;
         variables.set("AUTHFLOW_SESSION_TTL", "30d", &mut self.session_ttl, duration)?;
         variables.set("AUTHFLOW_REFRESH_GRACE", "30s", &mut self.refresh_grace, duration)?;
@@ -221,6 +222,7 @@ mod tests {
         let config = read(&[
             ("AUTHFLOW_ISSUER", "https://i.example"),
             ("AUTHFLOW_ACCESS_TTL", "10m"),
+            ("AUTHFLOW_LEEWAY", "30s"),
             ("AUTHFLOW_REFRESH_GRACE", "0s"),
             ("AUTHFLOW_REGISTRATION", "closed"),
             ("AUTHFLOW_SIGNING_ALG", "ES256"),
@@ -233,6 +235,7 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(config.issuer, "https://i.example");
+        assert_eq!(config.leeway, Duration::from_secs(30));
         assert_eq!(config.trusted_proxies, TrustedProxies::parse("10.0.0.0/8,192.0.2.7,::1").unwrap());
         assert_eq!(config.allowed_origins.len(), 2);
         assert_eq!(config.hash_memory, 64 << 20);
@@ -253,6 +256,7 @@ mod tests {
             ("AUTHFLOW_ACCESS_TTL", "25h"),
             ("AUTHFLOW_MOBILE_ACCESS_TTL", "soon"),
             ("AUTHFLOW_REFRESH_TTL", "31d"),
+            ("AUTHFLOW_LEEWAY", "31s"),
             ("AUTHFLOW_REFRESH_GRACE", "6m"),
             ("AUTHFLOW_REFRESH_REQUIRES_ACCESS_TOKEN", "yes"),
             ("AUTHFLOW_REFRESH_FORMAT", "paseto"),

@@ -20,6 +20,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::keys::misfit;
 use self::parts::ListenUrl;
 pub(crate) use self::parts::lost_statements;
+use crate::domain::access_token::DEFAULT_LEEWAY;
 use crate::domain::event::SecurityEvent;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::password::hash::HashParams;
@@ -72,6 +73,7 @@ pub struct AuthConfig {
     pub(crate) registration: Registration,
     pub(crate) access_ttl: Duration,
     pub(crate) mobile_access_ttl: Duration,
+    pub(crate) leeway: Duration,
     pub(crate) refresh_ttl: Duration,
     pub(crate) session_ttl: Duration,
     pub(crate) refresh_grace: Duration,
@@ -122,6 +124,7 @@ impl AuthConfig {
             registration: Registration::default(),
             access_ttl: Duration::from_secs(30 * 60),
             mobile_access_ttl: Duration::from_secs(5 * 60),
+            leeway: DEFAULT_LEEWAY,
             refresh_ttl: Duration::from_secs(14 * 24 * 60 * 60),
             session_ttl: Duration::from_secs(30 * 24 * 60 * 60),
             refresh_grace: Duration::from_secs(30),
@@ -176,9 +179,13 @@ setters! {
     access_ttl: Duration,
     /// How long an access token of a body session lives. Defaults to 5 minutes; at most 24 hours.
     mobile_access_ttl: Duration,
+    /// How far clocks may differ, in whole seconds: an access token counts for that long beyond its `exp`. Defaults to 5
+    /// seconds; at most 30. Services that only verify set their own: [`Verifier::with_leeway`](crate::Verifier::with_leeway).
+    leeway: Duration,
     /// How long a refresh token lives unused. Defaults to 14 days.
     refresh_ttl: Duration,
-    /// How long a session lives at most. Defaults to 30 days.
+    /// How long a session lives at most. Defaults to 30 days. Retired signing keys are kept for that long and a day: where it
+    /// is lowered, a session from before that rests for longer across a change of keys cannot be refreshed any more.
     session_ttl: Duration,
     /// How long the predecessor of a refresh token still counts. Defaults to 30 seconds; 0 to 5 minutes. With 0 every token
     /// is strictly single-use, which is not for browsers: a second tab that refreshes at the same time is theft then.

@@ -3,6 +3,9 @@
 //! `jsonwebtoken` checks signatures. Everything it is lenient about (form, `typ`, critical headers, types of
 //! claims, times, duplicate members) is decided here.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
 use crate::domain::claims::Claims;
 use crate::domain::clock::UnixSeconds;
 use crate::domain::compact::{Header, Unverified};
@@ -41,16 +44,34 @@ pub(crate) enum TimeCheck {
     Skipped,
 }
 
+/// How far clocks may differ, unless somebody says otherwise.
+pub(crate) const DEFAULT_LEEWAY: Duration = Duration::from_secs(5);
+/// How far they may be said to differ at most.
+pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(30);
+
 /// What an access token must say to be accepted here.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(crate) struct AccessTokenRules {
-    pub(crate) issuer: String,
-    pub(crate) audience: String,
+    issuer: String,
+    audience: String,
     /// How many seconds clocks may differ.
-    pub(crate) leeway: UnixSeconds,
+    leeway: AtomicI64,
 }
 
 impl AccessTokenRules {
+    /// For tokens of this issuer, meant for this audience, with the default leeway.
+    pub(crate) fn new(issuer: impl Into<String>, audience: impl Into<String>) -> Self {
+        let rules = Self { issuer: issuer.into(), audience: audience.into(), leeway: AtomicI64::default() };
+        rules.set_leeway(DEFAULT_LEEWAY);
+        rules
+    }
+
+    /// In whole seconds, and at most [`MAX_LEEWAY`].
+    pub(crate) fn set_leeway(&self, leeway: Duration) {
+        let seconds = leeway.min(MAX_LEEWAY).as_secs().cast_signed();
+        self.leeway.store(seconds, Ordering::Relaxed);
+    }
+
     /// Verifies the form, the signature and the claims, in this order: "expired" is a verdict on otherwise valid tokens
     /// only (RFC 8725 §3.3).
     pub(crate) fn verify(&self, keys: &KeySet, token: &str, time: TimeCheck) -> Result<Claims, TokenRefused> {
@@ -98,11 +119,12 @@ impl AccessTokenRules {
 
     /// Whether the token is valid at `now`.
     pub(crate) fn check_time(&self, claims: &Claims, now: UnixSeconds) -> Result<(), TokenRefused> {
+        let leeway = self.leeway.load(Ordering::Relaxed);
         let from = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat));
-        if from - self.leeway > now {
+        if from - leeway > now {
             return Err(TokenRefused::Invalid);
         }
-        if now >= claims.exp + self.leeway { Err(TokenRefused::Expired) } else { Ok(()) }
+        if now >= claims.exp + leeway { Err(TokenRefused::Expired) } else { Ok(()) }
     }
 }
 

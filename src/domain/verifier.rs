@@ -19,9 +19,6 @@ use crate::domain::keys::{KeyError, KeySet, PublicKey};
 use crate::domain::revocations::Revocations;
 use crate::domain::token_cache::TokenCache;
 
-/// How many seconds clocks may differ by default.
-pub(crate) const DEFAULT_LEEWAY: i64 = 5;
-
 /// Verifies access tokens. Cheap to clone; touches no database and no network.
 ///
 /// An application that issues tokens gets one from its `Auth`. A service that only checks them builds one from the issuer's
@@ -69,7 +66,7 @@ impl Verifier {
         audience: impl Into<String>,
     ) -> Result<Self, KeyError> {
         let keys = KeySet::from_jwks(jwks.as_bytes())?;
-        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
+        Ok(Self::new(keys, AccessTokenRules::new(issuer, audience), Clock::System))
     }
 
     /// A verifier for tokens of `issuer` meant for `audience`, by public keys that are given by hand.
@@ -85,7 +82,15 @@ impl Verifier {
         audience: impl Into<String>,
     ) -> Result<Self, KeyError> {
         let keys = KeySet::new(keys.into_iter().map(PublicKey::into_verifying))?;
-        Ok(Self::new(keys, rules(issuer, audience), Clock::System))
+        Ok(Self::new(keys, AccessTokenRules::new(issuer, audience), Clock::System))
+    }
+
+    /// Lets clocks differ by so much, in whole seconds: a token counts for that long beyond its `exp`, and before its `iat` and
+    /// `nbf` (RFC 7519 §4.1.4). Defaults to 5 seconds; more than 30 are taken for 30. Clones heed it as well.
+    #[must_use]
+    pub fn with_leeway(self, leeway: Duration) -> Self {
+        self.0.rules.set_leeway(leeway);
+        self
     }
 
     pub(crate) fn new(keys: KeySet, rules: AccessTokenRules, clock: impl Into<Arc<Clock>>) -> Self {
@@ -177,11 +182,6 @@ impl Verifier {
     }
 }
 
-/// The rules of a service that only verifies.
-pub(crate) fn rules(issuer: impl Into<String>, audience: impl Into<String>) -> AccessTokenRules {
-    AccessTokenRules { issuer: issuer.into(), audience: audience.into(), leeway: DEFAULT_LEEWAY }
-}
-
 #[cfg(test)]
 mod tests {
     use chrono::DateTime;
@@ -200,7 +200,7 @@ mod tests {
         let key = SigningKey::derive(&secret, SigningAlgorithm::EdDsa).unwrap();
         let keys = KeySet::new([key.verifying().clone()]).unwrap();
         let [issuer, audience, client_id] = ["issuer", "api", "app"].map(str::to_owned);
-        let rules = AccessTokenRules { issuer: issuer.clone(), audience: audience.clone(), leeway: 5 };
+        let rules = AccessTokenRules::new(&issuer, &audience);
         let clock = Clock::database(DateTime::from_timestamp(now, 0).unwrap());
         (Verifier::new(keys, rules, clock), (TokenIssuer { issuer, audience, client_id }, key))
     }

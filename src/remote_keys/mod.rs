@@ -18,9 +18,10 @@ use self::address::Address;
 use self::demand::Demand;
 use self::fetch::{Fetched, Fetcher};
 use self::watch::Watch;
+use crate::domain::access_token::AccessTokenRules;
 use crate::domain::clock::Clock;
 use crate::domain::keys::KeyError;
-use crate::domain::verifier::{Verifier, rules};
+use crate::domain::verifier::Verifier;
 
 /// Why the keys of an issuer cannot be had.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +91,7 @@ impl Verifier {
     ) -> Result<Self, JwksError> {
         let address = Address::parse(url)?;
         let failed = address.clone();
-        let rules = rules(issuer, audience);
+        let rules = AccessTokenRules::new(issuer, audience);
         let (tell, told) = oneshot::channel();
         let work = move || {
             let fetcher = Fetcher::new(address);
@@ -139,7 +140,7 @@ mod tests {
     fn the_thread_ends_with_the_last_verifier() {
         let jwk = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","alg":"EdDSA","kid":"a","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
         let keys = KeySet::from_jwks(jwk.as_bytes()).unwrap();
-        let verifier = Verifier::new(keys, rules("issuer", "audience"), Clock::System);
+        let verifier = Verifier::new(keys, AccessTokenRules::new("issuer", "audience"), Clock::System);
         let watch = watch(&verifier, Fetcher::new(Address::parse("http://localhost:1/").unwrap()));
         let (ended, end) = mpsc::channel();
         thread::spawn(move || {

@@ -62,9 +62,10 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::domain::access_token::AccessTokenRules;
     use crate::domain::clock::Clock;
     use crate::domain::keys::KeySet;
-    use crate::domain::verifier::{Verifier, rules};
+    use crate::domain::verifier::Verifier;
 
     const FRESH: Duration = Duration::from_millis(20);
 
@@ -79,7 +80,7 @@ mod tests {
     }
 
     fn watch<F>(fetch: F) -> (Verifier, SyncSender<()>, Watch<F>) {
-        let verifier = Verifier::new(keys("old"), rules("i", "a"), Clock::System);
+        let verifier = Verifier::new(keys("old"), AccessTokenRules::new("i", "a"), Clock::System);
         let (wake, woken) = sync_channel(1);
         let watch = Watch { verifier: verifier.downgrade(), woken, demand: Arc::default(), fetch };
         (verifier, wake, watch)

@@ -25,7 +25,7 @@ use crate::domain::refresh_token::{Generation, Nonce, RefreshToken, RefreshToken
 use crate::domain::rotation::Presented;
 use crate::domain::secret::ServerSecret;
 use crate::domain::session::Transport;
-use crate::domain::verifier::{DEFAULT_LEEWAY, Verifier};
+use crate::domain::verifier::Verifier;
 use crate::http::gate::Place;
 use crate::service::events::Events;
 use crate::service::keyring::StartedKeys;
@@ -63,8 +63,7 @@ impl Tokens {
         let key = or_panic("deriving a key", SigningKey::derive(&secret(SECRET), algorithm));
         let verifier = || {
             let keys = or_panic("a set of keys", KeySet::new([key.verifying().clone()]));
-            let rules =
-                AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+            let rules = AccessTokenRules::new(ISSUER, AUDIENCE);
             Verifier::new(keys, rules, Clock::System)
         };
         let (verifier, cold) = (verifier(), verifier());
@@ -341,7 +340,7 @@ impl FullQueue {
 fn service(config: &AuthConfig) -> Result<Service, auth::Error> {
     let store = Store::open(auth::store_options(config))?;
     let keys = StartedKeys::start(config.keys()?, &store)?;
-    let rules = AccessTokenRules { issuer: ISSUER.into(), audience: AUDIENCE.into(), leeway: DEFAULT_LEEWAY };
+    let rules = AccessTokenRules::new(ISSUER, AUDIENCE);
     let verifier = Verifier::new(keys.key_set()?, rules, Clock::System);
     let events = Arc::new(Events::new(Arc::clone(verifier.clock()), None, None));
     let keyring = Arc::new(keys.into_keyring(store.clone(), Announcer::new(verifier), Arc::clone(&events)));

@@ -32,7 +32,7 @@ impl World {
     fn new(algorithm: SigningAlgorithm) -> Self {
         let key = SigningKey::derive(&ServerSecret::new(SECRET).unwrap(), algorithm).unwrap();
         let keys = KeySet::new([key.verifying().clone()]).unwrap();
-        let rules = AccessTokenRules { issuer: "issuer".into(), audience: "api".into(), leeway: 5 };
+        let rules = AccessTokenRules::new("issuer", "api");
         Self { key, keys, rules }
     }
 

@@ -83,6 +83,18 @@ async fn an_expired_jwt_is_refreshed_and_the_call_repeated() {
 }
 
 #[actix_web::test]
+async fn a_jwt_is_refused_when_the_leeway_is_over() {
+    for (leeway, age_beyond_exp, status) in [(0, 2, 401), (30, 10, 200)] {
+        let app =
+            TestApp::with(|config| jwt::signed_by_hand(config).leeway(Duration::from_secs(leeway))).await;
+        let mut browser = Browser::signed_up(&app, "alice@example.com").await;
+        let token = jwt::aged(browser.access_token.as_deref().unwrap(), 1_800 + age_beyond_exp);
+        browser.access_token = Some(token);
+        browser.call_api().await.expect(status);
+    }
+}
+
+#[actix_web::test]
 async fn a_jwt_dies_of_age_and_a_refresh_replaces_it() {
     let app = TestApp::with(|config| config.access_ttl(Duration::from_secs(1))).await;
     let mut browser = Browser::signed_up(&app, "alice@example.com").await;

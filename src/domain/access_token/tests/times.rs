@@ -1,5 +1,7 @@
 //! Times: integers, bounded, and judged last.
 
+use std::time::Duration;
+
 use super::*;
 
 /// The token with the claim's value put in as text, which can be any JSON number.
@@ -65,6 +67,19 @@ fn a_token_expires_at_its_exp_and_a_leeway() {
     }
     for now in [exp + 5, exp + 6, exp + 1_000_000] {
         assert_eq!(world.at(now, &token).map(drop), Err(TokenRefused::Expired), "{}", now - exp);
+    }
+}
+
+#[test]
+fn the_leeway_is_what_it_is_set_to_up_to_half_a_minute() {
+    let world = World::new(SigningAlgorithm::EdDsa);
+    let (token, from, until) = (world.good(), NOW, NOW + 1800);
+    for (set, leeway) in [(0, 0), (30, 30), (31, 30)] {
+        world.rules.set_leeway(Duration::from_secs(set));
+        assert_eq!(world.at(until + leeway, &token).map(drop), Err(TokenRefused::Expired), "{set}");
+        assert!(world.at(until + leeway - 1, &token).is_ok(), "{set}");
+        assert_eq!(world.at(from - leeway - 1, &token).map(drop), Err(TokenRefused::Invalid), "{set}");
+        assert!(world.at(from - leeway, &token).is_ok(), "{set}");
     }
 }
 
