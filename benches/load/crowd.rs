@@ -37,9 +37,6 @@ pub(crate) struct Load<T> {
     pub(crate) latencies: Vec<Duration>,
 }
 
-/// What the timer may be late by: it goes in steps of a millisecond, and wakes nobody before the next of them.
-const TIMER_STEP: Duration = Duration::from_millis(2);
-
 /// When the steps of one client are due.
 struct Schedule {
     first: Instant,
@@ -118,9 +115,9 @@ impl Task {
 }
 
 impl Schedule {
-    /// Waits until the next step is due, and says from when it counts: from when it was due, so that whoever has waited
-    /// behind a late answer counts that too. Only a client that was idle, and whose timer woke it no later than timers
-    /// do, counts from the moment at which it sends: how exact our clock is says nothing of the server.
+    /// Waits until the next step is due, and says from when it counts. Whoever still waited for an answer then counts from when
+    /// it was due, so that a late answer counts for all that it delays. A client that was idle counts from the moment at
+    /// which it sends: how late our own timers wake it says nothing of the server.
     async fn next(&self, done: usize) -> Instant {
         let Some(pace) = self.pace else { return Instant::now() };
         let due = self.first + pace * u32::try_from(done).unwrap();
@@ -128,8 +125,7 @@ impl Schedule {
             return due;
         }
         sleep_until(due.into()).await;
-        let now = Instant::now();
-        if now - due <= TIMER_STEP { now } else { due }
+        Instant::now()
     }
 }
 
