@@ -42,8 +42,9 @@ async fn who_gives_way_in_a_deadlock_tries_again() {
     ending.await.unwrap();
     other.join().unwrap();
     assert_eq!(app.db_session_reason(&session).as_deref(), Some("revoked_by_user"));
+    // Whoever is quicker after a deadlock has the user first, and may meet the other in the next one.
     let starts = wire.executed().into_iter().filter(|sql| sql.contains("IS DISTINCT FROM input.kept"));
-    assert_eq!(starts.count(), 2);
+    assert!(starts.count() >= 2, "it tries again");
 }
 
 /// As a server says it whose messages are German.
