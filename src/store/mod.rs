@@ -19,6 +19,7 @@ mod signing_keys;
 mod statement;
 mod user_sessions;
 mod users;
+mod walk;
 
 use std::time::{Duration, Instant};
 

@@ -1,17 +1,11 @@
 //! Changes of the keys that a person asks for.
 
-use uuid::Uuid;
-
 use super::{Keyring, KeyringError};
 use crate::domain::event::{Actor, Fact};
-use crate::domain::ids::SessionId;
 use crate::domain::keys::SigningAlgorithm;
 use crate::domain::keys::lifecycle::{KeyRecord, KeyState, LEAD, Moment, NODE_LEAD, Step};
 use crate::domain::session::RevocationReason;
 use crate::store::{Session, StoreError};
-
-/// How many sessions are ended at a time.
-const BATCH: i64 = 1_000;
 
 /// When a new key begins to sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -108,24 +102,21 @@ impl Keyring {
     /// Ends the sessions whose last access token this key signed, and answers how many they were. A node that had not
     /// heard yet may have added some since the last time.
     pub(crate) fn end_sessions(&self, kid: &str) -> Result<usize, StoreError> {
-        let (mut after, mut count) = (SessionId(Uuid::nil()), 0);
-        loop {
-            let (last, ids, ended) = self.store.settled_transaction(|session| {
-                let (last, ended) = session.end_next_signed_by(after, kid, BATCH)?;
-                let ids: Vec<_> = ended.iter().map(|(id, _)| *id).collect();
-                session.delete_chains(&ids)?;
-                Ok((last, ids, ended))
-            })?;
+        let end = |session: &mut Session<'_>, after, most| {
+            let (last, ended) = session.end_next_signed_by(after, kid, most)?;
+            let ids: Vec<_> = ended.iter().map(|(id, _)| *id).collect();
+            session.delete_chains(&ids)?;
+            Ok((last, (ids, ended)))
+        };
+        let mut count = 0;
+        self.store.walk_sessions(end, |(ids, ended)| {
             self.announcer.announce(&ids);
             count += ended.len();
             let reason = RevocationReason::KeyCompromised;
             let facts = ended.into_iter().map(|(id, user)| Fact::session_ended(id, user, reason));
             self.events.report(Actor::Application, facts);
-            match last {
-                Some(last) => after = last,
-                None => return Ok(count),
-            }
-        }
+        })?;
+        Ok(count)
     }
 
     fn sync_now(&self) -> Result<(), KeyringError> {
